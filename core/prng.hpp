@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdint>
 
+#include "core/units.hpp"
+
 namespace sluice {
 
 /// A seeded source of random numbers: xoshiro256** (Blackman and Vigna, 2018), seeded by splitmix64.
@@ -36,7 +38,7 @@ class Prng {
   /// Uniform in [0, limit); 0 when `limit` is 0. Lemire's multiplication, bias below 2^-32 for
   /// limits below 2^32.
   constexpr std::uint64_t below(std::uint64_t limit) {
-    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * limit) >> 64);
+    return static_cast<std::uint64_t>((static_cast<Uint128>(next()) * limit) >> 64);
   }
 
   /// A generator of its own stream, so that one user's draws do not shift another's.

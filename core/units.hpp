@@ -4,10 +4,15 @@
 #include <compare>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 /// The types in which quantities and identities are said, so that a unit or a number of another kind
 /// does not compile.
 namespace sluice {
+
+// For products that outgrow 64 bits. GCC and clang have them; only -Wpedantic must be told so.
+__extension__ using Int128 = __int128;
+__extension__ using Uint128 = unsigned __int128;
 
 /// Has no now(): only a backend can tell the time, core cannot by accident.
 struct Clock {};
@@ -48,7 +53,7 @@ struct Rate {
   /// How long `size_bytes` occupy a link of this rate, rounded up; the longest Duration at rate 0.
   [[nodiscard]] constexpr Duration time_for(std::uint64_t size_bytes) const {
     if (bps == 0) return Duration::max();
-    const auto bit_ns = static_cast<unsigned __int128>(size_bytes) * 8u * 1'000'000'000u;
+    const auto bit_ns = static_cast<Uint128>(size_bytes) * 8u * 1'000'000'000u;
     return Duration{static_cast<std::int64_t>((bit_ns + bps - 1) / bps)};
   }
 };
@@ -60,7 +65,7 @@ struct Frequency {
   /// How long `cycles` take, rounded up; the longest Duration at 0 Hz.
   [[nodiscard]] constexpr Duration time_for(std::uint64_t cycles) const {
     if (hz == 0) return Duration::max();
-    const auto cycle_ns = static_cast<unsigned __int128>(cycles) * 1'000'000'000u;
+    const auto cycle_ns = static_cast<Uint128>(cycles) * 1'000'000'000u;
     return Duration{static_cast<std::int64_t>((cycle_ns + hz - 1) / hz)};
   }
 };
@@ -72,7 +77,7 @@ struct Ppm {
   /// `part / whole`, rounded down, held to at most 4294 (the type's end); 0 when `whole` is 0.
   [[nodiscard]] static constexpr Ppm ratio(std::uint64_t part, std::uint64_t whole) {
     if (whole == 0) return Ppm{0};
-    const auto ppm = static_cast<unsigned __int128>(part) * 1'000'000u / whole;
+    const auto ppm = static_cast<Uint128>(part) * 1'000'000u / whole;
     constexpr auto ppm_max = std::numeric_limits<std::uint32_t>::max();
     return Ppm{ppm > ppm_max ? ppm_max : static_cast<std::uint32_t>(ppm)};
   }
