@@ -88,6 +88,7 @@ class MapReader {
   std::uint64_t integer(std::string_view key, std::uint64_t fallback, IntegerLimits limits);
   Duration duration(std::string_view key, Duration fallback, DurationLimits limits);
   Rate rate(std::string_view key, Rate fallback);
+  Frequency frequency(std::string_view key, Frequency fallback);
   std::uint64_t size_bytes(std::string_view key, std::uint64_t fallback, IntegerLimits limits);
   /// A fraction between 0 and 1, written "0.7" or "70 %".
   Ppm ratio(std::string_view key, Ppm fallback);
@@ -104,8 +105,9 @@ class MapReader {
             std::string expected);
 
   [[nodiscard]] std::string path_of(std::string_view key) const;
-  [[nodiscard]] bool failed() const { return error_.has_value(); }
-  /// The first error; else an unknown key; else nothing.
+  [[nodiscard]] bool failed() const { return error_.has_value() || missing_.has_value(); }
+  /// The first error; else an unknown key; else a missing one (which the unknown one may be, misspelt);
+  /// else nothing.
   [[nodiscard]] std::optional<ConfigError> finish();
 
  private:
@@ -114,10 +116,14 @@ class MapReader {
   std::string path_;
   std::set<std::string, std::less<>> known_;
   std::optional<ConfigError> error_;
+  std::optional<ConfigError> missing_;
 };
 
 /// `names` joined by ", ", for `expected`.
 [[nodiscard]] std::string one_of(std::span<const std::string_view> names);
+/// "one of a, b, c; did you mean b?" for a `word` that is none of `names`: for `expected`.
+[[nodiscard]] std::string one_of_with_hint(std::string_view word,
+                                           std::span<const std::string_view> names);
 /// The name nearest to `word` by edit distance, when it is near enough to be a slip; else empty.
 [[nodiscard]] std::string_view nearest(std::string_view word,
                                        std::span<const std::string_view> names);
