@@ -81,6 +81,9 @@ class NetworkFunction {
   virtual void process(PacketBatch& batch, Context& context) noexcept = 0;
   /// Timers: called at least every 10 ms, also without packets.
   virtual void tick(Context&) noexcept {}
+  /// When it wants the next tick, if before 10 ms have passed: for shaping finer than that. Asked after
+  /// each call; a time in the past means at once.
+  [[nodiscard]] virtual Instant wake_at() const noexcept { return Instant::max(); }
   /// Control messages, never mixed with packets.
   virtual void message(const Message&, Context&) noexcept {}
   /// The state of the flows whose key is in `keys`; of all flows when `keys` is empty.
@@ -106,6 +109,10 @@ struct Traits {
   bool keeps_flow_state = false;          ///< Then it is told when a flow ended.
   bool bidirectional = false;             ///< Wants both directions of a session (affinity session).
   bool generates = false;                 ///< Calls make(): the host lends it buffers.
+  /// It never answers after so many packets (`stuck`): a simulator gives it an infinite service time
+  /// then and calls process() no more.
+  std::optional<std::uint64_t> stuck_after;
+  std::vector<std::uint32_t> stuck_instances;  ///< InstanceConfig::number of those; empty: all.
 };
 
 struct InstanceConfig {

@@ -1,0 +1,17 @@
+#include "core/function/registry.hpp"
+
+#include "core/functions/functions.hpp"
+
+namespace sluice {
+
+FunctionRegistry built_in_functions() {
+  FunctionRegistry registry;
+  registry.add("busy", make_busy_program);
+  registry.add("delay", make_delay_program);
+  registry.add("forward", make_forward_program);
+  registry.add("monitor", make_monitor_program);
+  registry.add("stuck", make_stuck_program);
+  return registry;
+}
+
+}  // namespace sluice
