@@ -37,6 +37,14 @@ struct ScaleAction {
 
   bool operator==(const ScaleAction&) const = default;
 };
+/// Whether the action only restores the number that was wanted before, rather than changing it. An
+/// Agent does that by itself, with its back-off, so its caller hands on only the other actions; one
+/// that does both starts two for one that died.
+[[nodiscard]] constexpr bool restores(const ScaleAction& action) noexcept {
+  using Reason = ScaleAction::Reason;
+  return action.reason == Reason::kDied || action.reason == Reason::kHung ||
+         action.reason == Reason::kBelowMin;
+}
 [[nodiscard]] const char* to_string(ScaleAction::Kind kind) noexcept;
 [[nodiscard]] const char* to_string(ScaleAction::Reason reason) noexcept;
 
@@ -93,9 +101,8 @@ struct ScalePlan {
 ///   before it, for that says nothing about the number of instances that it made.
 ///
 /// The caller carries the actions out before the next sample: what it started is listed there as
-/// kStarting, also while a back-off delays a restart (that there is a restart is decided here, when
-/// is up to the Agent), and what it drained as kDraining. An instance that an operator starts or
-/// stops is adopted: the wanted number follows, within min and max.
+/// kStarting, and what it drained as kDraining. An instance that an operator starts or stops is
+/// adopted: the wanted number follows, within min and max.
 [[nodiscard]] ScalePlan plan(AutoscalerState state, std::span<const ServicePolicy> policies,
                              const LoadSample& sample);
 

@@ -434,6 +434,25 @@ TEST_F(Autoscaler, ADeathBesideItsOwnDrainIsReplaced) {
               ElementsAre(start(Reason::kDied)));
 }
 
+TEST(ScaleAction, RestoresOnlyWhenItChangesNoWantedNumber) {
+  EXPECT_TRUE(restores(start(Reason::kDied)));
+  EXPECT_TRUE(restores(start(Reason::kBelowMin)));
+  EXPECT_TRUE(restores(blocked(Reason::kDied)));
+  EXPECT_TRUE(restores(replace(1)));
+  EXPECT_FALSE(restores(start(Reason::kOccupancy)));
+  EXPECT_FALSE(restores(blocked(Reason::kDrops)));
+  EXPECT_FALSE(restores(drain(1, Reason::kLowLoad)));
+}
+
+TEST_F(Autoscaler, ARestartThatSomeoneElseDelaysDoesNotGrowTheWantedNumber) {
+  EXPECT_THAT(at(milliseconds{0}, {running(0, 0), running(1, 0)}), IsEmpty());
+  for (int ms = 10; ms < 500; ms += 10) {
+    EXPECT_THAT(at(milliseconds{ms}, {running(0, 0)}), ElementsAre(start(Reason::kDied)));
+  }
+  EXPECT_THAT(at(milliseconds{500}, {running(0, 0), in_state(2, InstanceState::kStarting)}),
+              IsEmpty());
+}
+
 // What must not happen.
 
 TEST_F(Autoscaler, WithoutAFreeCoreItStartsNothingAndSaysSoOnce) {
