@@ -1,0 +1,117 @@
+# Shared by ./run, ./test, ./sluice and .ci/run, which source it; bash. Talk goes to stderr, so that
+# stdout stays for results. Exit codes as everywhere in Sluice: 1 failed, 2 usage, 3 environment.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build_dir=${SLUICE_BUILD_DIR:-$root/build}
+
+say() { printf '%s\n' "$*" >&2; }
+
+# die CODE TEXT...
+die() {
+  local code=$1
+  shift
+  say "$(basename "$0"): $*"
+  exit "$code"
+}
+
+# Prints the packages of the named sections of scripts/packages.txt.
+packages_of() {
+  local wanted=" $* " section='' line
+  while IFS= read -r line; do
+    case $line in
+      '' | '#'*) ;;
+      '['*']')
+        section=${line#'['}
+        section=${section%']'}
+        ;;
+      *) [[ $wanted != *" $section "* ]] || printf '%s\n' "$line" ;;
+    esac
+  done <"$root/scripts/packages.txt"
+}
+
+# Prints those of the named packages that are not installed. "ii" also covers a package on hold.
+packages_missing() {
+  local package
+  for package in "$@"; do
+    case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true) in
+      ?i*) ;;
+      *) printf '%s\n' "$package" ;;
+    esac
+  done
+}
+
+# ensure_packages SECTION...: installs what is missing. Needs no network when nothing is.
+ensure_packages() {
+  local packages missing as_root=()
+  mapfile -t packages < <(packages_of "$@")
+  if ! command -v dpkg-query >/dev/null; then
+    say "No dpkg here, so the packages of Debian 12 are taken as given: ${packages[*]}"
+    return
+  fi
+  mapfile -t missing < <(packages_missing "${packages[@]}")
+  ((${#missing[@]})) || return 0
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null ||
+      die 3 "packages are missing and there is no sudo; as root: apt-get install ${missing[*]}"
+    as_root=(sudo)
+  fi
+  say "Installing ${#missing[@]} Debian packages: ${missing[*]}"
+  local install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
+    apt-get install -y -qq --no-install-recommends "${missing[@]}")
+  # The package lists may be new enough; only if not, fetch them.
+  if ! "${install[@]}" >&2 2>/dev/null; then
+    say "Updating the package lists"
+    "${as_root[@]}" apt-get update -qq >&2 || die 3 "apt-get update failed (no network?)"
+    "${install[@]}" >&2 || die 3 "apt-get could not install: ${missing[*]}"
+  fi
+}
+
+# How many compilers run at once: one a core, but no more than memory carries (an ns-3 file takes
+# about 1 GB).
+job_count() {
+  local cores gigabytes
+  cores=$(nproc)
+  gigabytes=$(awk '/^MemAvailable/ {print int($2 / 1048576)}' /proc/meminfo)
+  ((gigabytes >= 1)) || gigabytes=1
+  echo $((cores < gigabytes ? cores : gigabytes))
+}
+
+# configure DIR [-D...]: sets up a build folder; later calls only when an option differs, because
+# ninja itself notices changed CMakeLists.txt.
+configure() {
+  local dir=$1 stamp
+  shift
+  stamp="$*"
+  if [[ -f $dir/build.ninja && -f $dir/.sluice-options && $(<"$dir/.sluice-options") == "$stamp" ]]; then
+    return
+  fi
+  say "Configuring ${dir#"$root"/}"
+  mkdir -p "$dir"
+  if ! cmake -S "$root" -B "$dir" -G Ninja "$@" >"$dir/configure.log" 2>&1; then
+    cat "$dir/configure.log" >&2
+    die 1 "cmake could not configure $dir"
+  fi
+  printf '%s' "$stamp" >"$dir/.sluice-options"
+}
+
+# build DIR [TARGET]: builds what is out of date, with ninja's progress; silent when nothing is.
+build() {
+  local dir=$1 target=${2:-all}
+  if ninja -C "$dir" -n "$target" 2>/dev/null | grep -q 'no work to do'; then
+    return
+  fi
+  say "Building $target in ${dir#"$root"/}"
+  NINJA_STATUS='[%f/%t %p %es] ' ninja -C "$dir" -j "$(job_count)" "$target" >&2 ||
+    die 1 "the build failed"
+}
+
+# Builds the programs. A folder that ./test set up before keeps its tests configured: switching them
+# off and on again would only cost two configurations.
+build_programs() {
+  ensure_packages build sim plot
+  if [[ ! -f $build_dir/.sluice-options ]]; then
+    configure "$build_dir" -DCMAKE_BUILD_TYPE=Release -DSLUICE_TESTS=OFF
+  fi
+  build "$build_dir" programs
+}
