@@ -320,6 +320,10 @@ const ConfigValue* MapReader::value(std::string_view key) {
   return take(key);
 }
 
+void MapReader::know(std::span<const std::string_view> keys) {
+  for (const std::string_view key : keys) known_.emplace(key);
+}
+
 std::string MapReader::path_of(std::string_view key) const {
   return path_.empty() ? std::string(key) : path_ + "." + std::string(key);
 }

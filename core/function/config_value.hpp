@@ -96,6 +96,9 @@ class MapReader {
   std::size_t choice(std::string_view key, std::span<const std::string_view> names,
                      std::size_t fallback);
   std::vector<std::string> strings(std::string_view key);
+  /// Counts `keys` as known although nobody read them yet, so that a message lists them.
+  void know(std::span<const std::string_view> keys);
+  [[nodiscard]] const std::set<std::string, std::less<>>& known() const { return known_; }
   /// The raw value, counted as known; null when absent.
   const ConfigValue* value(std::string_view key);
 

@@ -17,6 +17,10 @@ enum class Verdict : std::uint8_t {
   kHold,       ///< Kept by the NF until it releases it.
 };
 
+// GCC 12 warns that kNoChain, kNoInstance and kNoPort shadow the identities of the same name, though a
+// scoped enumerator hides nothing.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 /// Why a packet ended here. One counter each; nothing is lost without one.
 enum class DropReason : std::uint16_t {
   kNone,
@@ -42,9 +46,12 @@ enum class DropReason : std::uint16_t {
   kNoPort,           ///< Sent to a port that does not exist.
   kWorkerRing,       ///< The ring to another worker had no room.
   kUnknownPeer,      ///< Tunnelled by a host that is no member.
+  kFlowEnded,        ///< An instance kept it until its flow had ended.
   kShutdown,         ///< Still held when the host stopped.
+  kCopyDone,         ///< A copy at the end of its step: no loss, but the end of a buffer's way.
 };
-inline constexpr std::size_t kDropReasonCount = 24;
+#pragma GCC diagnostic pop
+inline constexpr std::size_t kDropReasonCount = 26;
 
 /// The name of a drop reason in results and metrics, e.g. "ring_full".
 [[nodiscard]] const char* to_string(DropReason reason) noexcept;
