@@ -13,9 +13,9 @@ namespace sluice {
 ///
 /// Directed: the reply has another key (reversed()), because one symmetric key for both directions
 /// made different flows collide in openNetVM. The ingress port belongs to it so that a packet with
-/// forged addresses from outside never meets a flow of the inside. IPv4 addresses stand in the first
-/// four bytes, the rest zero. ICMP echo: the identifier stands in both ports. No padding: two keys are
-/// equal if their bytes are.
+/// forged addresses from outside never meets a flow of the inside. IPv4 addresses stand in the
+/// first four bytes, the rest zero. ICMP echo: the identifier stands in both ports. No padding: two
+/// keys are equal if their bytes are.
 struct FlowKey {
   std::array<std::uint8_t, 16> source{};
   std::array<std::uint8_t, 16> destination{};
@@ -44,8 +44,8 @@ struct FlowKey {
 };
 static_assert(sizeof(FlowKey) == 48 && std::has_unique_object_representations_v<FlowKey>);
 
-/// Keys of the tables' hashes: from the system's random source, or from the seed in a simulation, so
-/// that nobody outside can aim flows at one bucket.
+/// Keys of the tables' hashes: from the system's random source, or from the seed in a simulation,
+/// so that nobody outside can aim flows at one bucket.
 struct HashKey {
   std::uint64_t low = 0x0706050403020100u;
   std::uint64_t high = 0x0f0e0d0c0b0a0908u;
@@ -54,8 +54,8 @@ struct HashKey {
 /// A keyed hash of all of `key`.
 [[nodiscard]] std::uint64_t hash(const FlowKey& key, const HashKey& hash_key) noexcept;
 
-/// A keyed hash of the two addresses alone that is the same in both directions. It names the worker of
-/// a flow: fragments and both directions of a session agree on it (DESIGN 4).
+/// A keyed hash of the two addresses alone that is the same in both directions. It names the worker
+/// of a flow: fragments and both directions of a session agree on it (DESIGN 4).
 [[nodiscard]] std::uint64_t hash_symmetric(const FlowKey& key, const HashKey& hash_key) noexcept;
 
 }  // namespace sluice

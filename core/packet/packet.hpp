@@ -17,8 +17,8 @@ enum class Verdict : std::uint8_t {
   kHold,       ///< Kept by the NF until it releases it.
 };
 
-// GCC 12 warns that kNoChain, kNoInstance and kNoPort shadow the identities of the same name, though a
-// scoped enumerator hides nothing.
+// GCC 12 warns that kNoChain, kNoInstance and kNoPort shadow the identities of the same name,
+// though a scoped enumerator hides nothing.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
 /// Why a packet ended here. One counter each; nothing is lost without one.
