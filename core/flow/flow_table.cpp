@@ -1,0 +1,391 @@
+#include "core/flow/flow_table.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "core/check.hpp"
+
+namespace sluice {
+namespace {
+
+/// Large tables start at a huge page's boundary, so that a system with transparent huge pages can
+/// use them.
+constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+
+constexpr std::size_t round_up(std::size_t value, std::size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+/// Never 0, which marks an empty place.
+std::uint8_t signature_of(std::uint64_t hash) noexcept {
+  const auto low = static_cast<std::uint8_t>(hash);
+  return low == 0 ? std::uint8_t{0xff} : low;
+}
+
+/// Bit i: whether the i-th of the 12 signatures, which 4 other bytes follow, is `wanted`.
+std::uint32_t places_with(const std::uint8_t* signatures, std::uint8_t wanted) noexcept {
+#if defined(__SSE2__)
+  const __m128i line = _mm_load_si128(reinterpret_cast<const __m128i*>(signatures));
+  const __m128i equal = _mm_cmpeq_epi8(line, _mm_set1_epi8(static_cast<char>(wanted)));
+  return static_cast<std::uint32_t>(_mm_movemask_epi8(equal)) & 0xfffu;
+#else
+  std::uint32_t places = 0;
+  for (std::uint32_t i = 0; i < 12; ++i) {
+    places |= static_cast<std::uint32_t>(signatures[i] == wanted) << i;
+  }
+  return places;
+#endif
+}
+
+/// Six words, compared without a branch between them: a memcmp call costs more than the comparison.
+bool same_key(const FlowKey& a, const FlowKey& b) noexcept {
+  std::array<std::uint64_t, 6> left;
+  std::array<std::uint64_t, 6> right;
+  static_assert(sizeof left == sizeof a);
+  std::memcpy(left.data(), &a, sizeof left);
+  std::memcpy(right.data(), &b, sizeof right);
+  std::uint64_t difference = 0;
+  for (std::size_t i = 0; i < left.size(); ++i) difference |= left[i] ^ right[i];
+  return difference == 0;
+}
+
+std::uint64_t positive_ns(Duration duration) {
+  SLUICE_CHECK(duration > Duration{0});
+  return static_cast<std::uint64_t>(duration.count());
+}
+
+}  // namespace
+
+struct FlowTable::Layout {
+  explicit Layout(const Options& options) {
+    SLUICE_CHECK(options.flow_count_max >= 1 && options.flow_count_max <= kFlowCountMax);
+    SLUICE_CHECK(options.pin_count_max <= kPinCountMax);
+    // Half full at most: only about 1 bucket in 100 overflows then.
+    bucket_count = (std::size_t{options.flow_count_max} * 2 + kBucketSize - 1) / kBucketSize;
+    slot_bytes = round_up(sizeof(Slot) + options.pin_count_max * sizeof(Pin), kAlignment);
+    size_bytes = bucket_count * sizeof(Bucket) + options.flow_count_max * slot_bytes;
+  }
+  std::size_t bucket_count;
+  std::size_t slot_bytes;
+  std::size_t size_bytes;
+};
+
+void FlowTable::Free::operator()(std::byte* bytes) const noexcept {
+  ::operator delete (bytes, std::align_val_t{kHugePageBytes});
+}
+
+std::size_t FlowTable::storage_bytes(const Options& options) {
+  return Layout{options}.size_bytes;
+}
+
+FlowTable::FlowTable(const Options& options)
+    : FlowTable(options, Storage{static_cast<std::byte*>(::operator new (
+                             storage_bytes(options), std::align_val_t{kHugePageBytes}))}) {}
+
+FlowTable::FlowTable(const Options& options, Storage owned)
+    : FlowTable(options, std::span{owned.get(), storage_bytes(options)}) {
+  owned_ = std::move(owned);
+}
+
+FlowTable::FlowTable(const Options& options, std::span<std::byte> storage)
+    : bucket_count_(Layout{options}.bucket_count),
+      slot_bytes_(Layout{options}.slot_bytes),
+      hash_key_(options.hash_key),
+      capacity_(options.flow_count_max),
+      pin_count_max_(options.pin_count_max),
+      idle_ns_(positive_ns(options.idle_timeout)),
+      closing_ns_(positive_ns(options.closing_time)),
+      rest_ns_(static_cast<std::uint64_t>(options.rest_time.count())),
+      tick_ns_(std::max(idle_ns_, closing_ns_) / 128 + 1),
+      lists_(kReported + 1) {
+  SLUICE_CHECK(options.rest_time >= Duration{0});
+  SLUICE_CHECK(reinterpret_cast<std::uintptr_t>(storage.data()) % kAlignment == 0);
+  SLUICE_CHECK(storage.size() >= storage_bytes(options));
+  std::memset(storage.data(), 0, storage_bytes(options));
+  buckets_ = reinterpret_cast<Bucket*>(storage.data());
+  slots_ = storage.data() + bucket_count_ * sizeof(Bucket);
+  for (std::uint32_t i = 0; i < capacity_; ++i) slot_at(i).previous = kNoSlot;
+  for (std::uint32_t i = 0; i <= kReported; ++i) lists_[i] = {kListFlag | i, kListFlag | i};
+}
+
+std::size_t FlowTable::memory_bytes() const noexcept {
+  return sizeof *this + lists_.capacity() * sizeof(List) + bucket_count_ * sizeof(Bucket) +
+         capacity_ * slot_bytes_;
+}
+
+// --- Lookup
+// ---------------------------------------------------------------------------------------
+
+void FlowTable::lookup(std::span<const FlowKey> keys, std::span<std::uint32_t> slots,
+                       Instant now) noexcept {
+  SLUICE_CHECK(slots.size() == keys.size());
+  advance_clock(now);
+  std::array<std::uint64_t, kBatchMax> hashes;
+  for (std::size_t begin = 0; begin < keys.size(); begin += kBatchMax) {
+    const std::size_t count = std::min(kBatchMax, keys.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes[i] = hash_of(keys[begin + i]);
+      __builtin_prefetch(&buckets_[home_of(hashes[i])]);
+    }
+    lookup_batch(&keys[begin], hashes.data(), &slots[begin], count, now_ns_);
+  }
+}
+
+void FlowTable::lookup(std::span<const FlowKey> keys, std::span<const std::uint64_t> hashes,
+                       std::span<std::uint32_t> slots, Instant now) noexcept {
+  SLUICE_CHECK(slots.size() == keys.size() && hashes.size() == keys.size());
+  advance_clock(now);
+  for (std::size_t begin = 0; begin < keys.size(); begin += kBatchMax) {
+    const std::size_t count = std::min(kBatchMax, keys.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      __builtin_prefetch(&buckets_[home_of(hashes[begin + i])]);
+    }
+    lookup_batch(&keys[begin], &hashes[begin], &slots[begin], count, now_ns_);
+  }
+}
+
+/// The buckets were prefetched. Two passes: candidates by signature, then keys.
+void FlowTable::lookup_batch(const FlowKey* keys, const std::uint64_t* hashes, std::uint32_t* slots,
+                             std::size_t count, std::uint64_t now_ns) noexcept {
+  std::array<std::uint32_t, kBatchMax> places;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Bucket& bucket = buckets_[home_of(hashes[i])];
+    places[i] = places_with(bucket.signatures.data(), signature_of(hashes[i]));
+    // Without a candidate this fetches the slot of place 0, which harms nothing and spares a
+    // branch.
+    const auto first =
+        static_cast<std::uint32_t>(std::countr_zero(places[i] | 0x1000u)) % kBucketSize;
+    slots[i] = bucket.slots[first];
+    __builtin_prefetch(&slot_at(slots[i]), 1);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const Bucket& bucket = buckets_[home_of(hashes[i])];
+    std::uint32_t slot = kNoSlot;
+    for (std::uint32_t rest = places[i]; rest != 0; rest &= rest - 1) {
+      const std::uint32_t candidate =
+          bucket.slots[static_cast<std::uint32_t>(std::countr_zero(rest))];
+      if (same_key(slot_at(candidate).key, keys[i])) [[likely]] {
+        slot = candidate;
+        break;
+      }
+    }
+    if (slot == kNoSlot && bucket.passed_on != 0) [[unlikely]] {
+      slot = find_in_later_buckets(keys[i], hashes[i]);
+    }
+    if (slot != kNoSlot) slot_at(slot).entry.last_seen_ns = now_ns;
+    slots[i] = slot;
+  }
+}
+
+std::uint32_t FlowTable::find_in_later_buckets(const FlowKey& key,
+                                               std::uint64_t hash) const noexcept {
+  const std::uint32_t home = home_of(hash);
+  std::uint32_t bucket = home;
+  while (buckets_[bucket].passed_on != 0) {
+    bucket = next_bucket(bucket);
+    if (bucket == home) break;
+    const Bucket& later = buckets_[bucket];
+    std::uint32_t rest = places_with(later.signatures.data(), signature_of(hash));
+    for (; rest != 0; rest &= rest - 1) {
+      const std::uint32_t candidate =
+          later.slots[static_cast<std::uint32_t>(std::countr_zero(rest))];
+      if (same_key(slot_at(candidate).key, key)) return candidate;
+    }
+  }
+  return kNoSlot;
+}
+
+std::uint32_t FlowTable::find(const FlowKey& key, std::uint64_t hash) const noexcept {
+  const Bucket& bucket = buckets_[home_of(hash)];
+  std::uint32_t rest = places_with(bucket.signatures.data(), signature_of(hash));
+  for (; rest != 0; rest &= rest - 1) {
+    const std::uint32_t candidate =
+        bucket.slots[static_cast<std::uint32_t>(std::countr_zero(rest))];
+    if (same_key(slot_at(candidate).key, key)) return candidate;
+  }
+  return bucket.passed_on == 0 ? kNoSlot : find_in_later_buckets(key, hash);
+}
+
+// --- Insert and erase
+// -----------------------------------------------------------------------------
+
+std::uint32_t FlowTable::insert(const FlowKey& key, Instant now) noexcept {
+  advance_clock(now);
+  const std::uint64_t hash = hash_of(key);
+  SLUICE_CHECK(find(key, hash) == kNoSlot);
+  const std::uint32_t slot = take_free_slot(now_ns_);
+  if (slot == kNoSlot) return kNoSlot;
+  Slot& state = slot_at(slot);
+  state.key = key;
+  state.entry = FlowEntry{.last_seen_ns = now_ns_};
+  state.until_ns = kOpen;
+  std::fill_n(pins_of(state), pin_count_max_, Pin{});
+  index_insert(hash, slot);
+  if (size_ == 0) tick_done_ = now_ns_ / tick_ns_;  // All lists are empty.
+  wheel_add(slot, due_ns(state));
+  ++size_;
+  return slot;
+}
+
+/// Slots that have rested come before ones never used, since they are warm in the cache.
+std::uint32_t FlowTable::take_free_slot(std::uint64_t now_ns) noexcept {
+  const std::uint32_t slot = free_.first;
+  if (slot != kNoSlot && slot_at(slot).until_ns <= now_ns) {
+    free_.first = slot_at(slot).next;
+    if (free_.first == kNoSlot) free_.last = kNoSlot;
+    return slot;
+  }
+  return unused_first_ < capacity_ ? unused_first_++ : kNoSlot;
+}
+
+void FlowTable::index_insert(std::uint64_t hash, std::uint32_t slot) noexcept {
+  std::uint32_t bucket = home_of(hash);
+  std::uint32_t empty = places_with(buckets_[bucket].signatures.data(), 0);
+  while (empty == 0) {  // Ends: there are twice as many places as slots.
+    ++buckets_[bucket].passed_on;
+    bucket = next_bucket(bucket);
+    empty = places_with(buckets_[bucket].signatures.data(), 0);
+  }
+  const auto place = static_cast<std::uint32_t>(std::countr_zero(empty));
+  buckets_[bucket].signatures[place] = signature_of(hash);
+  buckets_[bucket].slots[place] = slot;
+}
+
+void FlowTable::index_erase(std::uint64_t hash, std::uint32_t slot) noexcept {
+  for (std::uint32_t bucket = home_of(hash);; bucket = next_bucket(bucket)) {
+    Bucket& here = buckets_[bucket];
+    std::uint32_t rest = places_with(here.signatures.data(), signature_of(hash));
+    for (; rest != 0; rest &= rest - 1) {
+      const auto place = static_cast<std::uint32_t>(std::countr_zero(rest));
+      if (here.slots[place] != slot) continue;
+      here.signatures[place] = 0;
+      return;
+    }
+    SLUICE_CHECK(here.passed_on > 0);
+    --here.passed_on;
+  }
+}
+
+void FlowTable::erase(std::uint32_t slot, Instant now) noexcept {
+  advance_clock(now);
+  SLUICE_CHECK(live(slot));
+  Slot& state = slot_at(slot);
+  index_erase(hash_of(state.key), slot);
+  list_remove(slot);
+  state.previous = kNoSlot;
+  state.next = kNoSlot;
+  state.until_ns = now_ns_ + rest_ns_;
+  if (free_.last == kNoSlot) {
+    free_.first = slot;
+  } else {
+    slot_at(free_.last).next = slot;
+  }
+  free_.last = slot;
+  --size_;
+}
+
+// --- Time
+// -----------------------------------------------------------------------------------------
+
+void FlowTable::advance_clock(Instant now) noexcept {
+  const std::uint64_t now_ns = to_ns(now);
+  SLUICE_CHECK(now_ns >= now_ns_);
+  now_ns_ = now_ns;
+}
+
+std::uint64_t FlowTable::due_ns(const Slot& slot) const noexcept {
+  return slot.until_ns == kOpen ? slot.entry.last_seen_ns + idle_ns_ : slot.until_ns;
+}
+
+/// Puts a flow into the list of the first tick that begins at or after `due_ns`. One too far away
+/// for the wheel goes into its last list, is looked at early, and put back.
+void FlowTable::wheel_add(std::uint32_t slot, std::uint64_t due_ns) noexcept {
+  const std::uint64_t tick =
+      std::clamp((due_ns + tick_ns_ - 1) / tick_ns_, tick_done_ + 1, tick_done_ + kWheelSize - 1);
+  list_append(static_cast<std::uint32_t>(tick % kWheelSize), slot);
+}
+
+void FlowTable::list_append(std::uint32_t index, std::uint32_t slot) noexcept {
+  List& list = lists_[index];
+  Slot& state = slot_at(slot);
+  state.previous = list.last;
+  state.next = kListFlag | index;
+  if ((list.last & kListFlag) != 0) {
+    list.first = slot;
+  } else {
+    slot_at(list.last).next = slot;
+  }
+  list.last = slot;
+}
+
+void FlowTable::list_remove(std::uint32_t slot) noexcept {
+  const std::uint32_t previous = slot_at(slot).previous;
+  const std::uint32_t next = slot_at(slot).next;
+  if ((previous & kListFlag) != 0) {
+    lists_[previous & ~kListFlag].first = next;
+  } else {
+    slot_at(previous).next = next;
+  }
+  if ((next & kListFlag) != 0) {
+    lists_[next & ~kListFlag].last = previous;
+  } else {
+    slot_at(next).previous = previous;
+  }
+}
+
+void FlowTable::close(std::uint32_t slot, Instant now) noexcept {
+  advance_clock(now);
+  SLUICE_CHECK(live(slot));
+  Slot& state = slot_at(slot);
+  if (state.until_ns != kOpen) return;
+  state.until_ns = now_ns_ + closing_ns_;
+  list_remove(slot);
+  wheel_add(slot, state.until_ns);
+}
+
+std::uint32_t FlowTable::expire(Instant now, std::uint32_t budget,
+                                std::span<std::uint32_t> out) noexcept {
+  advance_clock(now);
+  const std::uint64_t tick_now = now_ns_ / tick_ns_;
+  // After a long silence everything in the wheel is late, and whole turns can be left out.
+  if (tick_now - tick_done_ >= 2 * kWheelSize) {
+    tick_done_ += (tick_now - tick_done_ - kWheelSize) / kWheelSize * kWheelSize;
+  }
+  const auto out_size = static_cast<std::uint32_t>(std::min<std::size_t>(out.size(), capacity_));
+  std::uint32_t count = 0;
+  const auto look_at = [&](std::uint32_t slot) {
+    --budget;
+    list_remove(slot);
+    const std::uint64_t due = due_ns(slot_at(slot));
+    if (due <= now_ns_) {
+      out[count++] = slot;
+      list_append(kReported, slot);
+    } else {
+      wheel_add(slot, due);
+    }
+  };
+  // First those that an earlier call reported and the caller left.
+  const std::uint32_t last_reported = lists_[kReported].last;
+  for (bool more = (last_reported & kListFlag) == 0; more && budget > 0 && count < out_size;) {
+    const std::uint32_t slot = lists_[kReported].first;
+    more = slot != last_reported;
+    look_at(slot);
+  }
+  while (tick_done_ < tick_now) {
+    const std::uint32_t slot = lists_[(tick_done_ + 1) % kWheelSize].first;
+    if ((slot & kListFlag) != 0) {
+      ++tick_done_;
+      continue;
+    }
+    if (budget == 0 || count == out_size) break;
+    look_at(slot);
+  }
+  return count;
+}
+
+}  // namespace sluice
