@@ -31,6 +31,12 @@ std::uint32_t Burst::cut_after(Instant limit) noexcept {
   return count;
 }
 
+void Burst::cut_to(std::uint32_t count) noexcept {
+  if (count >= frames_.size()) return;
+  slab_used_ = frames_[count].offset;
+  frames_.resize(count);
+}
+
 void Burst::clear() noexcept {
   frames_.clear();
   slab_used_ = 0;

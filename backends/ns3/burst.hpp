@@ -44,6 +44,8 @@ class Burst {
   void append(std::span<const std::byte> frame, Instant arrival) noexcept;
   /// Drops the frames that arrive after `limit`, which stand at the end. @return How many.
   std::uint32_t cut_after(Instant limit) noexcept;
+  /// Drops all frames but the first `count`, or none if there are no more.
+  void cut_to(std::uint32_t count) noexcept;
   void clear() noexcept;
 
  private:

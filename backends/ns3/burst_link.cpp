@@ -82,7 +82,7 @@ void BurstLink::deliver_front(std::uint32_t generation) {
   if (generation != generation_) return;
   // Every burst has one event, and none ends after the next one starts, so the due one is in front.
   const Instant end = wire_.front()->frames().back().arrival;
-  if (end > sim_now()) {
+  if (end > simulated_now()) {
     ns3::Simulator::ScheduleWithContext(options_.node, time_until(end), &BurstLink::deliver_front,
                                         this, generation_);
     return;
@@ -95,7 +95,7 @@ void BurstLink::deliver_front(std::uint32_t generation) {
 
 void BurstLink::deliver_late(std::uint32_t generation) {
   if (generation != generation_) return;
-  const Instant now = sim_now();
+  const Instant now = simulated_now();
   const auto due = std::find_if(late_.begin(), late_.end(), [now](const BurstPtr& burst) {
     return burst->frames().back().arrival <= now;
   });
@@ -118,7 +118,7 @@ void BurstLink::set_faults(const LinkFaults& faults) {
 }
 
 void BurstLink::cut() {
-  const Instant now = sim_now();
+  const Instant now = simulated_now();
   const auto lose = [this, now](const BurstPtr& burst) {
     counters_.lost_down += burst->cut_after(now);
     return burst->empty();

@@ -3,29 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "backends/ns3/ethernet.hpp"
 #include "backends/ns3/sim_time.hpp"
 #include "core/check.hpp"
 
 namespace sluice {
 
 NS_OBJECT_ENSURE_REGISTERED(BurstNetDevice);
-
-namespace {
-
-constexpr std::size_t kEthernetHeader = 14;
-
-ns3::Ptr<ns3::Packet> to_ns3_packet(std::span<const std::byte> bytes) {
-  return ns3::Create<ns3::Packet>(reinterpret_cast<const std::uint8_t*>(bytes.data()),
-                                  static_cast<std::uint32_t>(bytes.size()));
-}
-
-ns3::Mac48Address mac_at(std::span<const std::byte> frame, std::size_t offset) {
-  ns3::Mac48Address mac;
-  mac.CopyFrom(reinterpret_cast<const std::uint8_t*>(frame.data()) + offset);
-  return mac;
-}
-
-}  // namespace
 
 ns3::TypeId BurstNetDevice::GetTypeId() {
   static const ns3::TypeId tid =
@@ -130,7 +114,7 @@ std::uint32_t BurstNetDevice::send_burst(std::span<const OutFrame> frames) {
 
 bool BurstNetDevice::transmit(BurstLink& link, const OutFrame& frame) {
   const std::size_t size = frame.bytes.size();
-  if (size > frame_size_max() || size < kEthernetHeader) [[unlikely]] {
+  if (size > frame_size_max() || size < kEthernetHeaderSize) [[unlikely]] {
     ++counters_.tx_drop_mtu;
     trace(trace_tx_drop_, frame.bytes);
     return false;
@@ -158,8 +142,9 @@ bool BurstNetDevice::queue_takes(Instant ready) noexcept {
 
 std::uint32_t BurstNetDevice::queue_room() noexcept {
   if (link_ == nullptr && !connect()) return 0;
-  (void)queue_takes(sim_now());
-  return queue_frames_ - queue_size_;
+  const Instant now = simulated_now();
+  (void)queue_takes(now);
+  return queue_frames_ - queue_size_ + (line_free_ <= now ? 1 : 0);
 }
 
 // The line keeps the fraction of a nanosecond, so that rounding costs no capacity.
@@ -195,10 +180,7 @@ void BurstNetDevice::receive_burst(BurstPtr burst) noexcept {
 }
 
 void BurstNetDevice::to_stack(std::span<const std::byte> frame) {
-  const ns3::Mac48Address destination = mac_at(frame, 0);
-  const ns3::Mac48Address source = mac_at(frame, 6);
-  const auto protocol = static_cast<std::uint16_t>(std::to_integer<unsigned>(frame[12]) << 8 |
-                                                   std::to_integer<unsigned>(frame[13]));
+  const auto [destination, source, protocol] = read_ethernet(frame);
   PacketType type = PACKET_OTHERHOST;
   if (destination.IsBroadcast()) {
     type = PACKET_BROADCAST;
@@ -207,7 +189,7 @@ void BurstNetDevice::to_stack(std::span<const std::byte> frame) {
   } else if (destination == address_) {
     type = PACKET_HOST;
   }
-  const ns3::Ptr<ns3::Packet> packet = to_ns3_packet(frame.subspan(kEthernetHeader));
+  const ns3::Ptr<ns3::Packet> packet = to_ns3_packet(frame.subspan(kEthernetHeaderSize));
   if (!promiscuous_callback_.IsNull()) {
     promiscuous_callback_(this, packet, protocol, source, destination, type);
   }
@@ -253,14 +235,8 @@ bool BurstNetDevice::Send(ns3::Ptr<ns3::Packet> packet, const ns3::Address& dest
 
 bool BurstNetDevice::SendFrom(ns3::Ptr<ns3::Packet> packet, const ns3::Address& source,
                               const ns3::Address& destination, uint16_t protocol) {
-  scratch_.resize(kEthernetHeader + packet->GetSize());
-  auto* const bytes = reinterpret_cast<std::uint8_t*>(scratch_.data());
-  ns3::Mac48Address::ConvertFrom(destination).CopyTo(bytes);
-  ns3::Mac48Address::ConvertFrom(source).CopyTo(bytes + 6);
-  bytes[12] = static_cast<std::uint8_t>(protocol >> 8);
-  bytes[13] = static_cast<std::uint8_t>(protocol & 0xff);
-  packet->CopyData(bytes + kEthernetHeader, packet->GetSize());
-  const OutFrame frame{.bytes = scratch_, .ready = sim_now()};
+  write_ethernet_frame(*packet, source, destination, protocol, scratch_);
+  const OutFrame frame{.bytes = scratch_, .ready = simulated_now()};
   return send_burst({&frame, 1}) == 1;
 }
 

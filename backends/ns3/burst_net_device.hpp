@@ -55,7 +55,8 @@ class BurstNetDevice final : public ns3::NetDevice, public BurstReceiver {
   /// Offers whole Ethernet frames to the transmit queue, in order of `ready`.
   /// @return How many were taken (all but the counted drops); their bytes were copied.
   std::uint32_t send_burst(std::span<const OutFrame> frames);
-  /// How many frames the transmit queue takes now.
+  /// How many frames send_burst() takes now: what the queue has room for, and one if the line is
+  /// idle.
   [[nodiscard]] std::uint32_t queue_room() noexcept;
 
   /// From now on whole bursts go to `receiver` instead of ns-3's callbacks; null turns back.

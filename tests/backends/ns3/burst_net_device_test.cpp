@@ -324,7 +324,7 @@ Delays stock_delays(const std::vector<Offered>& load, std::uint32_t queue_frames
         std::uint32_t index = 0;
         packet->CopyData(reinterpret_cast<std::uint8_t*>(&index), sizeof index);
         delays.ns.push_back(
-            static_cast<double>((sim_now().time_since_epoch() - load[index].when).count()));
+            static_cast<double>((simulated_now().time_since_epoch() - load[index].when).count()));
         return true;
       }));
   for (std::uint32_t i = 0; i < load.size(); ++i) {

@@ -81,7 +81,7 @@ struct Recorder final : BurstReceiver {
     sizes.push_back(burst->size());
     for (const BurstFrame& frame : burst->frames()) {
       const auto bytes = burst->bytes(frame);
-      arrivals.push_back({frame.arrival, sim_now(), {bytes.begin(), bytes.end()}});
+      arrivals.push_back({frame.arrival, simulated_now(), {bytes.begin(), bytes.end()}});
     }
   }
   std::vector<std::uint32_t> sizes;
@@ -95,7 +95,7 @@ inline void send_at(Instant when, ns3::Ptr<BurstNetDevice> device, std::uint32_t
     std::vector<std::vector<std::byte>> frames;
     std::vector<OutFrame> out;
     for (std::uint32_t i = 0; i < count; ++i) frames.push_back(make_frame(size, mark + i));
-    for (const auto& frame : frames) out.push_back({.bytes = frame, .ready = sim_now()});
+    for (const auto& frame : frames) out.push_back({.bytes = frame, .ready = simulated_now()});
     device->send_burst(out);
   });
 }
