@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Prints a short table of a result folder and where its plots are.
 
-Usage: summary.py DIR. Reads every summary.json at or below DIR (a sweep has one a run); of more than
-one, only the number is said. Exit 1 when there is none: then the run did not end well.
+Usage: summary.py DIR. Reads every summary.json at or below DIR (a sweep has one a run); of more
+than one, only the number is said. Exit 1 when there is none: then the run did not end well.
 """
 
 import json
@@ -33,7 +33,9 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     summaries = sorted(folder.rglob("summary.json"))
     if not summaries:
-        print(f"summary.py: {folder}: no summary.json; expected the folder of a run", file=sys.stderr)
+        print(
+            f"summary.py: {folder}: no summary.json; expected the folder of a run", file=sys.stderr
+        )
         return 1
     if len(summaries) == 1:
         table = list(rows(json.loads(summaries[0].read_text(encoding="utf-8"))))
