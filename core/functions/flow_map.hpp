@@ -53,6 +53,16 @@ class FlowMap {
     }
   }
 
+  /// Marks all entries as seen at `now`, in their order: for states that came before any time was
+  /// known.
+  void restamp(Instant now) noexcept {
+    for (std::uint32_t list = 0; list < kListCount; ++list) {
+      for (std::uint32_t i = oldest_[list]; i != kNone; i = entries_[i].newer) {
+        entries_[i].seen = now;
+      }
+    }
+  }
+
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
   [[nodiscard]] std::uint32_t capacity() const noexcept {
     return static_cast<std::uint32_t>(entries_.size());

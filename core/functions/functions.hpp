@@ -16,10 +16,26 @@ using ProgramResult = Result<std::unique_ptr<Program>>;
                                               const FileReader& read_file);
 [[nodiscard]] ProgramResult make_delay_program(const ConfigValue& config, const std::string& path,
                                                const FileReader& read_file);
+[[nodiscard]] ProgramResult make_firewall_program(const ConfigValue& config,
+                                                  const std::string& path,
+                                                  const FileReader& read_file);
 [[nodiscard]] ProgramResult make_forward_program(const ConfigValue& config, const std::string& path,
                                                  const FileReader& read_file);
+[[nodiscard]] ProgramResult make_ids_program(const ConfigValue& config, const std::string& path,
+                                             const FileReader& read_file);
+[[nodiscard]] ProgramResult make_load_balancer_program(const ConfigValue& config,
+                                                       const std::string& path,
+                                                       const FileReader& read_file);
+[[nodiscard]] ProgramResult make_load_generator_program(const ConfigValue& config,
+                                                        const std::string& path,
+                                                        const FileReader& read_file);
 [[nodiscard]] ProgramResult make_monitor_program(const ConfigValue& config, const std::string& path,
                                                  const FileReader& read_file);
+[[nodiscard]] ProgramResult make_rate_limiter_program(const ConfigValue& config,
+                                                      const std::string& path,
+                                                      const FileReader& read_file);
+[[nodiscard]] ProgramResult make_router_program(const ConfigValue& config, const std::string& path,
+                                                const FileReader& read_file);
 [[nodiscard]] ProgramResult make_stuck_program(const ConfigValue& config, const std::string& path,
                                                const FileReader& read_file);
 

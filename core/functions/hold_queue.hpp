@@ -34,15 +34,25 @@ class HoldQueue {
     packet.hold();
   }
 
+  /// The packet that goes next. There must be one.
+  [[nodiscard]] const Packet& front() const noexcept { return slots_[head_].packet; }
+
+  /// Releases the packet that goes next to the next step.
+  /// @return Whether the context had room; if not, nothing happened.
+  [[nodiscard]] bool release_front(Context& context) noexcept {
+    Packet packet = slots_[head_].packet;
+    packet.next();
+    if (!context.release(packet)) return false;
+    head_ = (head_ + 1) % slots_.size();
+    --size_;
+    return true;
+  }
+
   /// Releases to the next step, in order, what is due by `context.now()`, as far as the context has
   /// room; the rest follows in a later call.
   void release_due(Context& context) noexcept {
     while (size_ > 0 && slots_[head_].due <= context.now()) {
-      Packet packet = slots_[head_].packet;
-      packet.next();
-      if (!context.release(packet)) return;
-      head_ = (head_ + 1) % slots_.size();
-      --size_;
+      if (!release_front(context)) return;
     }
   }
 
