@@ -29,11 +29,11 @@ install(DIRECTORY core DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sluice
   FILES_MATCHING PATTERN "*.hpp" PATTERN deployment EXCLUDE)
 install(FILES scaling/autoscaler.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sluice/scaling)
 
-configure_package_config_file(cmake/sluiceConfig.cmake.in ${CMAKE_BINARY_DIR}/sluiceConfig.cmake
+configure_package_config_file(cmake/sluiceConfig.cmake.in ${PROJECT_BINARY_DIR}/sluiceConfig.cmake
   INSTALL_DESTINATION ${sluice_package_dir})
-write_basic_package_version_file(${CMAKE_BINARY_DIR}/sluiceConfigVersion.cmake
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/sluiceConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_BINARY_DIR}/sluiceConfig.cmake ${CMAKE_BINARY_DIR}/sluiceConfigVersion.cmake
+install(FILES ${PROJECT_BINARY_DIR}/sluiceConfig.cmake ${PROJECT_BINARY_DIR}/sluiceConfigVersion.cmake
   DESTINATION ${sluice_package_dir})
 
 # Every executable outside tests/ is a program of ours: `sluice` goes to bin, `sluice-VERB`, which only
@@ -49,7 +49,7 @@ function(sluice_collect_programs directory result)
     endif()
   endforeach()
   foreach(folder IN LISTS folders)
-    if(NOT folder STREQUAL "${CMAKE_SOURCE_DIR}/tests")
+    if(NOT folder STREQUAL "${PROJECT_SOURCE_DIR}/tests")
       sluice_collect_programs(${folder} below)
       list(APPEND found ${below})
     endif()
@@ -57,7 +57,7 @@ function(sluice_collect_programs directory result)
   set(${result} ${found} PARENT_SCOPE)
 endfunction()
 
-sluice_collect_programs(${CMAKE_SOURCE_DIR} sluice_programs)
+sluice_collect_programs(${PROJECT_SOURCE_DIR} sluice_programs)
 add_custom_target(programs)  # What ./run and ./sluice build: no test, no benchmark.
 foreach(program IN LISTS sluice_programs)
   add_dependencies(programs ${program})

@@ -110,7 +110,7 @@ build() {
 # off and on again would only cost two configurations.
 build_programs() {
   ensure_packages build sim plot
-  if [[ ! -f $build_dir/.sluice-options ]]; then
+  if [[ ! -f $build_dir/build.ninja ]]; then
     configure "$build_dir" -DCMAKE_BUILD_TYPE=Release -DSLUICE_TESTS=OFF
   fi
   build "$build_dir" programs
