@@ -32,6 +32,12 @@ struct EthernetHeader {
                                   static_cast<std::uint32_t>(bytes.size()));
 }
 
+/// Sends an Ethernet frame over a device of any kind, which puts its own link header before the
+/// payload.
+/// @return Whether the device took it: not if it is too long, cut short, neither IPv4 nor IPv6 for
+/// a point-to-point (PPP) device, or finds no room.
+bool send_frame(const ns3::Ptr<ns3::NetDevice>& device, std::span<const std::byte> frame);
+
 /// Makes `frame` a header and the bytes of `payload`. Addresses that are no MACs become zero.
 inline void write_ethernet_frame(const ns3::Packet& payload, const ns3::Address& source,
                                  const ns3::Address& destination, std::uint16_t ether_type,

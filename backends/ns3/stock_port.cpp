@@ -13,7 +13,6 @@ StockPort::StockPort(const Options& options, ns3::Ptr<ns3::NetDevice> device)
       pool_(std::make_shared<BurstPool>(BurstPool::Options{
           .frame_count_max = 32, .frame_size_max = std::uint32_t{device->GetMtu()} + 22u})) {
   if (const auto ppp = ns3::DynamicCast<ns3::PointToPointNetDevice>(device)) {
-    is_ppp_ = true;
     queue_ = ppp->GetQueue();
   } else if (const auto csma = ns3::DynamicCast<ns3::CsmaNetDevice>(device)) {
     queue_ = csma->GetQueue();
@@ -30,7 +29,7 @@ std::uint32_t StockPort::transmit(std::span<const Packet> packets, const PacketM
   std::uint32_t count = 0;
   for (const Packet& packet : packets) {
     if (queue_ && transmit_room() == 0) break;
-    if (!send(memory.bytes(packet))) {
+    if (!send_frame(device_, memory.bytes(packet))) {
       if (!queue_) break;
       ++counters_.tx_refused;
     }
@@ -51,19 +50,6 @@ std::uint32_t StockPort::transmit_room() noexcept {
   return used >= max.GetValue()
              ? 0
              : (max.GetValue() - used) / (std::uint32_t{device_->GetMtu()} + 14u);
-}
-
-bool StockPort::send(std::span<const std::byte> frame) {
-  if (frame.size() < kEthernetHeaderSize) return false;
-  const EthernetHeader header = read_ethernet(frame);
-  const bool is_ip = header.ether_type == 0x0800 || header.ether_type == 0x86dd;
-  if (is_ppp_ && !is_ip) return false;
-  if (frame.size() - kEthernetHeaderSize > device_->GetMtu()) return false;
-  const auto packet = to_ns3_packet(frame.subspan(kEthernetHeaderSize));
-  if (device_->SupportsSendFrom()) {
-    return device_->SendFrom(packet, header.source, header.destination, header.ether_type);
-  }
-  return device_->Send(packet, header.destination, header.ether_type);
 }
 
 bool StockPort::received(ns3::Ptr<ns3::NetDevice> /*device*/, ns3::Ptr<const ns3::Packet> packet,

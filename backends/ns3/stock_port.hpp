@@ -25,14 +25,12 @@ class StockPort final : public SimPort {
   [[nodiscard]] std::uint32_t transmit_room() noexcept override;
 
  private:
-  bool send(std::span<const std::byte> frame);
   bool received(ns3::Ptr<ns3::NetDevice> device, ns3::Ptr<const ns3::Packet> packet,
                 std::uint16_t protocol, const ns3::Address& source, const ns3::Address& destination,
                 ns3::NetDevice::PacketType type);
 
   ns3::Ptr<ns3::NetDevice> device_;
   ns3::Ptr<ns3::Queue<ns3::Packet>> queue_;  ///< The device's; null if it has none that we know.
-  bool is_ppp_ = false;
   std::shared_ptr<BurstPool> pool_;
   std::vector<std::byte> scratch_;
 };
