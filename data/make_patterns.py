@@ -5,7 +5,8 @@ Usage: make_patterns.py > patterns.txt
 
 Combined from short lists of our own; nothing is taken from a rule set. The same output each time.
 Each line is a pattern as it is, printable ASCII, 8 to 40 characters, without blanks at its ends,
-and none is part of another.
+and none is part of another. None has a character that means something in a
+pattern file (backslash, |, #, @).
 """
 
 import itertools
@@ -83,7 +84,7 @@ def candidates():
         (
             f"{mark}{command}" + "tmp" * (len(command) < 8)
             for mark, command in product(
-                (";/bin/", "|/bin/", "`/bin/", "$(/bin/", "&&/bin/"), COMMANDS
+                (";/bin/", "%7C/bin/", "`/bin/", "$(/bin/", "&&/bin/"), COMMANDS
             )
         ),
         (f"<img src=x{n} {event}={sink}" for n, event, sink in product(range(3), EVENTS, SINKS)),
@@ -121,6 +122,8 @@ def main():
         if not kind:
             continue
         pattern = kind.pop().strip()
+        if set(pattern) & set("\\|#@"):
+            raise ValueError(pattern)
         if 8 <= len(pattern) <= 40 and not any(pattern in c or c in pattern for c in chosen):
             chosen.append(pattern)
     sys.stdout.write("".join(pattern + "\n" for pattern in chosen))
