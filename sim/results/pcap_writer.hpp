@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <fstream>
+#include <span>
+#include <string>
+
+#include "core/units.hpp"
+
+namespace sluice::sim {
+
+/// Writes frames as a pcap file with nanoseconds, little endian, Ethernet: what Wireshark and our
+/// own reader take. Times count from the start of the run.
+class PcapWriter {
+ public:
+  /// Begins the file at `path`.
+  explicit PcapWriter(const std::string& path);
+  void add(Instant at, std::span<const std::byte> frame);
+  /// @return Whether all was written.
+  [[nodiscard]] bool close();
+
+ private:
+  std::ofstream stream_;
+};
+
+}  // namespace sluice::sim
