@@ -22,6 +22,14 @@ bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
+ConfigError error_at(const Place& place, const char* problem, std::string expected) {
+  ConfigError error;
+  error.place = place;
+  error.problem = problem;
+  error.expected = std::move(expected);
+  return error;
+}
+
 // Reads one pattern from left to right; `at_` is where it stands.
 class PatternReader {
  public:
@@ -159,17 +167,17 @@ Result<std::vector<PatternMatcher::Pattern>> parse_pattern_file(std::string_view
     if (!pattern) return unexpected(pattern.error());
     byte_count += pattern->bytes.size();
     if (patterns.size() == kPatternCountMax) {
-      return unexpected(ConfigError{place, "too many patterns", "",
-                                    "at most " + std::to_string(kPatternCountMax)});
+      return unexpected(
+          error_at(place, "too many patterns", "at most " + std::to_string(kPatternCountMax)));
     }
     if (byte_count > kPatternBytesMax) {
-      return unexpected(ConfigError{place, "patterns too long together", "",
-                                    "at most " + std::to_string(kPatternBytesMax) + " bytes"});
+      return unexpected(error_at(place, "patterns too long together",
+                                 "at most " + std::to_string(kPatternBytesMax) + " bytes"));
     }
     patterns.push_back(std::move(*pattern));
   }
   if (patterns.empty()) {
-    return unexpected(ConfigError{{file, 0, 0}, "no pattern in it", "", "at least one line"});
+    return unexpected(error_at(Place{file, 0, 0}, "no pattern in it", "at least one line"));
   }
   return patterns;
 }
