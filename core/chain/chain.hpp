@@ -33,21 +33,23 @@ struct Step {
   ServiceId service = kNoService;
   std::vector<Branch> branches;  ///< First match in file order wins.
   Hop next;                      ///< When no branch matches.
-  bool copy = false;  ///< The service gets a copy, which ends there; the original goes on to `next`.
+  bool copy =
+      false;  ///< The service gets a copy, which ends there; the original goes on to `next`.
   bool operator==(const Step&) const = default;
 };
 
 /// One version of a chain, immutable once published. Old versions live while flows use them.
 struct ChainVersion {
-  ChainId chain = kNoChain;   ///< Its number, the same for all versions.
-  std::uint16_t index = 0;    ///< Of this version, on this host: Packet::chain. Never reused while used.
+  ChainId chain = kNoChain;  ///< Its number, the same for all versions.
+  std::uint16_t index =
+      0;  ///< Of this version, on this host: Packet::chain. Never reused while used.
   std::uint32_t version = 1;  ///< Counts up with each change of the chain.
   std::string name;
   PortId from = kNoPort;
   PortId to = kNoPort;
-  std::vector<Step> steps;         ///< Numbered as in the file, branches included.
-  ChainId reverse = kNoChain;      ///< The chain declared `reverse_of` this one, or that this reverses.
-  bool is_reverse = false;         ///< Declared with `reverse_of`.
+  std::vector<Step> steps;     ///< Numbered as in the file, branches included.
+  ChainId reverse = kNoChain;  ///< The chain declared `reverse_of` this one, or that this reverses.
+  bool is_reverse = false;     ///< Declared with `reverse_of`.
 };
 
 /// How an instance is chosen for a new flow.

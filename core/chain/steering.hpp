@@ -7,8 +7,8 @@
 
 namespace sluice {
 
-/// Where a packet with labels `tag` goes after `step`: the first branch in file order whose label it
-/// carries, else what follows.
+/// Where a packet with labels `tag` goes after `step`: the first branch in file order whose label
+/// it carries, else what follows.
 [[nodiscard]] constexpr Hop hop_after(const Step& step, std::uint32_t tag) noexcept {
   for (const Branch& branch : step.branches) {
     if ((tag & branch.label_bits) != 0) return branch.hop;

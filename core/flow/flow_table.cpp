@@ -348,6 +348,11 @@ void FlowTable::close(std::uint32_t slot, Instant now) noexcept {
   wheel_add(slot, state.until_ns);
 }
 
+void FlowTable::reopen(std::uint32_t slot) noexcept {
+  SLUICE_CHECK(live(slot));
+  slot_at(slot).until_ns = kOpen;  // The wheel finds it too early, and puts it back.
+}
+
 std::uint32_t FlowTable::expire(Instant now, std::uint32_t budget,
                                 std::span<std::uint32_t> out) noexcept {
   advance_clock(now);

@@ -53,7 +53,7 @@ class FlowTable {
     Duration closing_time = std::chrono::seconds{1};  ///< From close() to the end. Above 0.
     Duration rest_time = std::chrono::seconds{1};     ///< Before a freed slot is used again.
     std::uint32_t pin_count_max = 8;                  ///< Pins a flow; at most kPinCountMax.
-    HashKey hash_key;
+    HashKey hash_key{};
   };
 
   /// Takes all memory now and touches it. Options out of range are our mistake (checked).
@@ -101,6 +101,8 @@ class FlowTable {
   /// Lets a live flow end closing_time from now, whatever it still sees (TCP RST, or FIN both
   /// ways). A second call changes nothing.
   void close(std::uint32_t slot, Instant now) noexcept;
+  /// Takes a close() back: the same ports are in use again before the flow was forgotten.
+  void reopen(std::uint32_t slot) noexcept;
   /// Removes a live flow. Its slot rests.
   void erase(std::uint32_t slot, Instant now) noexcept;
 

@@ -14,8 +14,8 @@ namespace sluice {
 
 /// One NF instance with its Context: what every way of running an NF has in common.
 ///
-/// Used directly by a worker for inline functions and by tests; RingRuntime puts it behind rings. One
-/// thread. Allocates at construction only.
+/// Used directly by a worker for inline functions and by tests; RingRuntime puts it behind rings.
+/// One thread. Allocates at construction only.
 class FunctionRuntime {
  public:
   struct Options {
@@ -48,8 +48,8 @@ class FunctionRuntime {
   Context context_;
 };
 
-/// Runs an instance between its two rings, as an NF process does in its loop and a simulated core in
-/// its events.
+/// Runs an instance between its two rings, as an NF process does in its loop and a simulated core
+/// in its events.
 ///
 /// A turn has two halves, so that a simulator can let time pass between them: take() when the core
 /// starts on a batch, finish() when it is done. A process calls one after the other.
@@ -64,11 +64,11 @@ class RingRuntime {
   RingRuntime(std::unique_ptr<NetworkFunction> function, const FunctionRuntime::Options& options,
               Wiring wiring);
 
-  /// Handles waiting messages, then takes up to `batch_max` packets (at most a batch) from the receive
-  /// ring.
+  /// Handles waiting messages, then takes up to `batch_max` packets (at most a batch) from the
+  /// receive ring.
   /// @return The packets taken; finish() must follow when there are any.
-  [[nodiscard]] std::span<const Packet> take(Instant now,
-                                             std::uint32_t batch_max = PacketBatch::kCapacity) noexcept;
+  [[nodiscard]] std::span<const Packet> take(
+      Instant now, std::uint32_t batch_max = PacketBatch::kCapacity) noexcept;
   /// Processes what take() took and gives it back. `busy` is added to the control page.
   void finish(Instant now, Duration busy) noexcept;
   /// Timers, at least every 10 ms.
@@ -88,9 +88,9 @@ class RingRuntime {
   bool stop_requested_ = false;
 };
 
-/// How many buffers an instance with a receive ring of `ring_capacity` may have in its hands at most:
-/// the ring, a batch, as much again for what it holds, and what it was lent. Its give-back ring has at
-/// least this capacity, so that giving back never fails.
+/// How many buffers an instance with a receive ring of `ring_capacity` may have in its hands at
+/// most: the ring, a batch, as much again for what it holds, and what it was lent. Its give-back
+/// ring has at least this capacity, so that giving back never fails.
 [[nodiscard]] constexpr std::uint32_t outstanding_max(std::uint32_t ring_capacity) {
   return 2 * ring_capacity + PacketBatch::kCapacity + Context::kLentMax;
 }

@@ -81,8 +81,8 @@ class NetworkFunction {
   virtual void process(PacketBatch& batch, Context& context) noexcept = 0;
   /// Timers: called at least every 10 ms, also without packets.
   virtual void tick(Context&) noexcept {}
-  /// When it wants the next tick, if before 10 ms have passed: for shaping finer than that. Asked after
-  /// each call; a time in the past means at once.
+  /// When it wants the next tick, if before 10 ms have passed: for shaping finer than that. Asked
+  /// after each call; a time in the past means at once.
   [[nodiscard]] virtual Instant wake_at() const noexcept { return Instant::max(); }
   /// Control messages, never mixed with packets.
   virtual void message(const Message&, Context&) noexcept {}
@@ -103,14 +103,14 @@ inline constexpr std::string_view kAffinityNames[] = {"flow", "session", "source
 struct Traits {
   std::string name;
   std::string version = "1";
-  bool scalable = true;                   ///< May more than one instance run?
-  Affinity affinity = Affinity::kFlow;    ///< The default; the file may say otherwise.
-  std::vector<std::string> labels;        ///< Labels that it may set; the file may rename or add.
-  bool keeps_flow_state = false;          ///< Then it is told when a flow ended.
-  bool bidirectional = false;             ///< Wants both directions of a session (affinity session).
-  bool generates = false;                 ///< Calls make(): the host lends it buffers.
-  /// It never answers after so many packets (`stuck`): a simulator gives it an infinite service time
-  /// then and calls process() no more.
+  bool scalable = true;                 ///< May more than one instance run?
+  Affinity affinity = Affinity::kFlow;  ///< The default; the file may say otherwise.
+  std::vector<std::string> labels;      ///< Labels that it may set; the file may rename or add.
+  bool keeps_flow_state = false;        ///< Then it is told when a flow ended.
+  bool bidirectional = false;           ///< Wants both directions of a session (affinity session).
+  bool generates = false;               ///< Calls make(): the host lends it buffers.
+  /// It never answers after so many packets (`stuck`): a simulator gives it an infinite service
+  /// time then and calls process() no more.
   std::optional<std::uint64_t> stuck_after;
   std::vector<std::uint32_t> stuck_instances;  ///< InstanceConfig::number of those; empty: all.
 };
@@ -119,8 +119,8 @@ struct InstanceConfig {
   std::uint32_t number = 0;  ///< Which instance of the program this is, from 1; for names and logs.
 };
 
-/// A network function with its configuration, set up once per service; any number of instances of it
-/// run side by side. There is no global state.
+/// A network function with its configuration, set up once per service; any number of instances of
+/// it run side by side. There is no global state.
 class Program {
  public:
   virtual ~Program() = default;

@@ -7,7 +7,9 @@ namespace {
 
 __extension__ using Wide = unsigned __int128;
 
-Duration from_ns(std::uint64_t ns) { return Duration{static_cast<std::int64_t>(ns)}; }
+Duration from_ns(std::uint64_t ns) {
+  return Duration{static_cast<std::int64_t>(ns)};
+}
 
 }  // namespace
 
@@ -50,15 +52,17 @@ Duration LatencyHistogram::min() const noexcept {
   return count_ == 0 ? Duration::zero() : from_ns(min_);
 }
 
-Duration LatencyHistogram::max() const noexcept { return from_ns(max_); }
+Duration LatencyHistogram::max() const noexcept {
+  return from_ns(max_);
+}
 
 void LatencyHistogram::merge(const LatencyHistogram& other) noexcept {
   for (std::uint32_t bucket = 0; bucket < kBucketCount; ++bucket) {
     buckets_[bucket] += other.buckets_[bucket];
   }
   count_ += other.count_;
-  const Wide sum = ((Wide{sum_high_} << 64) | sum_low_) +
-                   ((Wide{other.sum_high_} << 64) | other.sum_low_);
+  const Wide sum =
+      ((Wide{sum_high_} << 64) | sum_low_) + ((Wide{other.sum_high_} << 64) | other.sum_low_);
   sum_low_ = static_cast<std::uint64_t>(sum);
   sum_high_ = static_cast<std::uint64_t>(sum >> 64);
   min_ = std::min(min_, other.min_);

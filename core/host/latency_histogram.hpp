@@ -10,9 +10,10 @@ namespace sluice {
 /// How durations are distributed, in fixed memory and with a known error.
 ///
 /// Log-linear, as HdrHistogram: each power of two is cut into kSubBucketCount equal buckets, so a
-/// quantile is at most 1/256 (0.4 %) of itself away from the true sample, whatever its size, and below
-/// 128 ns it is exact. Sorting samples would be exact, and would grow with the run. 58 KB, taken by
-/// the constructor; nothing allocates after it. Negative durations count as 0. Not thread-safe.
+/// quantile is at most 1/256 (0.4 %) of itself away from the true sample, whatever its size, and
+/// below 128 ns it is exact. Sorting samples would be exact, and would grow with the run. 58 KB,
+/// taken by the constructor; nothing allocates after it. Negative durations count as 0. Not
+/// thread-safe.
 class LatencyHistogram {
  public:
   LatencyHistogram();
@@ -29,8 +30,8 @@ class LatencyHistogram {
     if (value > max_) max_ = value;
   }
 
-  /// The smallest recorded duration that at least `part` of the samples do not exceed, to within the
-  /// error above; 0 without samples. Parts above 1 count as 1. Cost: one pass over the buckets.
+  /// The smallest recorded duration that at least `part` of the samples do not exceed, to within
+  /// the error above; 0 without samples. Parts above 1 count as 1. Cost: one pass over the buckets.
   [[nodiscard]] Duration quantile(Ppm part) const noexcept;
   /// Exact, rounded down; 0 without samples.
   [[nodiscard]] Duration mean() const noexcept;

@@ -16,8 +16,8 @@ struct InstanceSample {
   InstanceId instance = kNoInstance;
   ServiceId service = kNoService;
   InstanceState state = InstanceState::kStarting;
-  Ppm occupancy;                   ///< Entries / capacity of its receive ring, smoothed (EWMA, tau 50 ms).
-  Ppm load;                        ///< Busy time / wall time, clamped to [0, 1].
+  Ppm occupancy;  ///< Entries / capacity of its receive ring, smoothed (EWMA, tau 50 ms).
+  Ppm load;       ///< Busy time / wall time, clamped to [0, 1].
   std::uint64_t packet_count = 0;  ///< Delivered to its ring in this sample.
   std::uint64_t drop_count = 0;    ///< Dropped in this sample because its ring was full.
   std::uint32_t flow_count = 0;    ///< Flows pinned to it now.

@@ -14,24 +14,27 @@ namespace sluice {
 /// Why a flow's pin changed after its first packet. Each other change breaks affinity.
 enum class RepinCause : std::uint8_t { kInstanceDied, kMoved };
 
-/// Told of everything that happens to packets and flows of one host, in the order in which it happens.
+/// Told of everything that happens to packets and flows of one host, in the order in which it
+/// happens.
 ///
 /// For checkers, traces and captures, which keep their own picture and share no code with the host.
-/// Calls are per batch where the host works in batches; a host without an observer pays one branch per
-/// batch. Called from the worker's thread. The default does nothing, so that a watcher overrides what
-/// it wants. Buffer ownership, as it should go: free -> received (worker) -> delivered (instance) ->
-/// returned (worker) -> sent (port) or dropped (free).
+/// Calls are per batch where the host works in batches; a host without an observer pays one branch
+/// per batch. Called from the worker's thread. The default does nothing, so that a watcher
+/// overrides what it wants. Buffer ownership, as it should go: free -> received (worker) ->
+/// delivered (instance) -> returned (worker) -> sent (port) or dropped (free).
 class Observer {
  public:
   virtual ~Observer() = default;
 
   // Packets.
   virtual void received(Instant, PortId, std::span<const Packet>) {}
-  /// The worker knows chain, flow and step of the packets now (Packet::chain 0xffff: passes unmatched).
+  /// The worker knows chain, flow and step of the packets now (Packet::chain 0xffff: passes
+  /// unmatched).
   virtual void classified(Instant, std::span<const Packet>) {}
   /// Put into the instance's ring (or handed to it inline). `step` of each packet is where it is.
   virtual void delivered(Instant, InstanceId, std::span<const Packet>) {}
-  /// Taken back from the instance, checked, with its verdict. Holds do not come back until released.
+  /// Taken back from the instance, checked, with its verdict. Holds do not come back until
+  /// released.
   virtual void returned(Instant, InstanceId, std::span<const Packet>) {}
   /// First seen when the instance that made it gave it back: its buffer was lent before.
   virtual void generated(Instant, InstanceId, std::span<const Packet>) {}

@@ -17,9 +17,9 @@ struct ScalePolicy {
 
   Ppm up_occupancy{700'000};  ///< Mean occupancy of the running instances, at or above ...
   Duration up_for = std::chrono::milliseconds{100};  ///< ... for this long.
-  Ppm up_drop_ratio{1'000};   ///< Or this part of the packets of one sample dropped; 0: never.
+  Ppm up_drop_ratio{1'000};  ///< Or this part of the packets of one sample dropped; 0: never.
 
-  Ppm down_load{500'000};  ///< sum(load) / (n - 1) below this ...
+  Ppm down_load{500'000};                       ///< sum(load) / (n - 1) below this ...
   Duration down_for = std::chrono::seconds{2};  ///< ... for this long.
 
   Duration cooldown = std::chrono::seconds{1};  ///< Between two actions on one service.

@@ -1,0 +1,440 @@
+#include "core/host/agent.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/check.hpp"
+
+namespace sluice {
+
+namespace {
+
+constexpr std::uint16_t kIndexNone = 0xffff;
+/// A chain version's number rests this long after its last flow, for packets that are still held.
+constexpr Duration kChainRest = std::chrono::seconds{60};
+
+bool serves(InstanceState state) {
+  return state == InstanceState::kStarting || state == InstanceState::kRunning;
+}
+
+bool is_alive(InstanceState state) {
+  return serves(state) || state == InstanceState::kDraining || state == InstanceState::kHung;
+}
+
+}  // namespace
+
+const char* to_string(InstanceState state) noexcept {
+  switch (state) {
+    case InstanceState::kStarting:
+      return "starting";
+    case InstanceState::kRunning:
+      return "running";
+    case InstanceState::kDraining:
+      return "draining";
+    case InstanceState::kStopped:
+      return "stopped";
+    case InstanceState::kDead:
+      return "dead";
+    case InstanceState::kHung:
+      return "hung";
+  }
+  return "?";
+}
+
+const char* to_string(Note::Kind kind) noexcept {
+  switch (kind) {
+    case Note::Kind::kInstanceStarted:
+      return "instance_started";
+    case Note::Kind::kInstanceDraining:
+      return "instance_draining";
+    case Note::Kind::kInstanceStopped:
+      return "instance_stopped";
+    case Note::Kind::kInstanceDied:
+      return "instance_died";
+    case Note::Kind::kInstanceHung:
+      return "instance_hung";
+    case Note::Kind::kInstanceQuarantined:
+      return "instance_quarantined";
+    case Note::Kind::kScaleUp:
+      return "scale_up";
+    case Note::Kind::kScaleDown:
+      return "scale_down";
+    case Note::Kind::kScaleBlocked:
+      return "scale_blocked";
+    case Note::Kind::kChainChanged:
+      return "chain_changed";
+  }
+  return "?";
+}
+
+Agent::Agent(Options options)
+    : options_(std::move(options)),
+      services_(options_.services.size()),
+      chains_(options_.chain_version_count_max),
+      active_(options_.chains.size(), kIndexNone),
+      chain_retired_(options_.chain_version_count_max),
+      pinned_flows_(options_.instance_count_max) {
+  for (std::size_t i = 0; i < services_.size(); ++i) {
+    SLUICE_CHECK(index_of(options_.services[i].service.id) == i);
+    services_[i].wanted = options_.services[i].instance_count_start;
+    if (is_inline(ServiceId{static_cast<std::uint16_t>(i)})) services_[i].wanted = 1;
+  }
+  for (std::size_t i = 0; i < options_.chains.size(); ++i) {
+    SLUICE_CHECK(index_of(options_.chains[i].chain) == i);
+    ChainVersion version = options_.chains[i];
+    version.version = 1;
+    add_chain_version(std::move(version));
+  }
+}
+
+std::vector<AgentCommand> Agent::start(Instant now) {
+  publish(now);
+  reconcile(now);
+  return std::exchange(commands_, {});
+}
+
+std::vector<AgentCommand> Agent::handle(const AgentEvent& event, Instant now) {
+  std::visit([&](const auto& each) { on(each, now); }, event);
+  reconcile(now);
+  return std::exchange(commands_, {});
+}
+
+// --- Events --------------------------------------------------------------------------------------
+
+void Agent::on(const InstanceStarted& event, Instant now) {
+  const auto found = instances_.find(event.instance);
+  SLUICE_CHECK(found != instances_.end() && event.channel != nullptr);
+  Instance& instance = found->second;
+  instance.channel = event.channel;
+  instance.worker = event.worker;
+  instance.running_since = now;
+  instance.heartbeat_changed = now;
+  if (instance.state == InstanceState::kStarting) instance.state = InstanceState::kRunning;
+  note(Note::Kind::kInstanceStarted, instance.service, event.instance);
+  publish(now);
+}
+
+void Agent::on(const InstanceEnded& event, Instant now) {
+  const auto found = instances_.find(event.instance);
+  if (found == instances_.end()) return;  // Ended and reported twice: the first time counted.
+  const Instance instance = found->second;
+  const bool planned = instance.stop_sent;
+  ServiceState& service = services_[index_of(instance.service)];
+  if (planned) {
+    note(Note::Kind::kInstanceStopped, instance.service, event.instance);
+  } else {
+    note(Note::Kind::kInstanceDied, instance.service, event.instance);
+    const bool healthy = instance.state != InstanceState::kStarting &&
+                         now - instance.running_since >= options_.healthy_after;
+    // The first restart is at once; only one that fails again soon has to wait.
+    service.restart_at = now + (healthy ? Duration::zero() : service.backoff);
+    service.backoff =
+        healthy ? options_.backoff_min
+                : std::clamp(service.backoff * 2, options_.backoff_min, options_.backoff_max);
+  }
+  instances_.erase(found);
+  publish(now);
+  const DropReason reason = planned ? DropReason::kInstanceStopped : DropReason::kInstanceDied;
+  if (instance.channel != nullptr) commands_.push_back(ReclaimInstance{event.instance, reason});
+}
+
+void Agent::on(const InstanceMisbehaved& event, Instant) {
+  const auto found = instances_.find(event.instance);
+  if (found == instances_.end() || found->second.state == InstanceState::kHung) return;
+  found->second.state = InstanceState::kHung;
+  note(Note::Kind::kInstanceQuarantined, found->second.service, event.instance);
+  commands_.push_back(TerminateInstance{event.instance});
+}
+
+void Agent::on(const Readings& event, Instant now) {
+  sample_ = LoadSample{now, options_.host, cores_free(), {}};
+  std::copy(event.flow_count_of_instance.begin(), event.flow_count_of_instance.end(),
+            pinned_flows_.begin());
+  for (const InstanceReading& reading : event.instances) {
+    const auto found = instances_.find(reading.instance);
+    if (found == instances_.end()) continue;
+    Instance& instance = found->second;
+    read(instance, reading, pinned_flows_[index_of(reading.instance)], now);
+    if (instance.state == InstanceState::kRunning || instance.state == InstanceState::kDraining) {
+      if (looks_hung(instance, reading, now)) {
+        instance.state = InstanceState::kHung;
+        note(Note::Kind::kInstanceHung, instance.service, reading.instance);
+        commands_.push_back(TerminateInstance{reading.instance});
+      }
+    }
+    if (instance.state == InstanceState::kDraining) advance_drain(reading.instance, instance, now);
+    sample_.instances.back().state = instance.state;
+  }
+  // Those that have no rings yet count too: a policy must not ask twice for what is on its way.
+  for (const auto& [id, instance] : instances_) {
+    if (instance.channel != nullptr) continue;
+    InstanceSample starting;
+    starting.instance = id;
+    starting.service = instance.service;
+    starting.state = instance.state;
+    sample_.instances.push_back(starting);
+  }
+  std::sort(sample_.instances.begin(), sample_.instances.end(),
+            [](const auto& a, const auto& b) { return a.instance < b.instance; });
+  retire_chains(event.flow_count_of_chain, now);
+}
+
+void Agent::on(const ScaleRequest& event, Instant now) {
+  ServiceState& service = services_[index_of(event.service)];
+  const ScalePolicy& policy = options_.services[index_of(event.service)].policy;
+  switch (event.kind) {
+    case ScaleRequest::Kind::kStart: {
+      const std::uint32_t before = service.wanted;
+      service.wanted = std::min(service.wanted + event.count, policy.instance_count_max);
+      if (service.wanted != before) {
+        note(Note::Kind::kScaleUp, event.service, kNoInstance, event.reason);
+      }
+      return;
+    }
+    case ScaleRequest::Kind::kDrain:
+      if (service.wanted <= policy.instance_count_min) return;
+      if (state_of(event.instance) != InstanceState::kRunning) return;
+      --service.wanted;
+      drain(event.instance, event.reason, now);
+      return;
+    case ScaleRequest::Kind::kReplace: {
+      const auto found = instances_.find(event.instance);
+      if (found == instances_.end() || found->second.state == InstanceState::kHung) return;
+      found->second.state = InstanceState::kHung;
+      commands_.push_back(TerminateInstance{event.instance});
+      return;
+    }
+  }
+}
+
+void Agent::on(const ChainUpdate& event, Instant now) {
+  for (const ChainUpdate::Entry& entry : event.chains) {
+    const std::uint16_t chain = index_of(entry.chain);
+    SLUICE_CHECK(chain < active_.size());
+    const ChainVersion& old = *chains_[active_[chain]];
+    ChainVersion version = old;
+    version.version = old.version + 1;
+    version.steps = entry.steps;
+    chain_retired_[old.index] = now;
+    add_chain_version(std::move(version));
+    note(Note::Kind::kChainChanged, kNoService, kNoInstance, old.name);
+  }
+  publish(now);
+}
+
+// --- Parts of Readings ---------------------------------------------------------------------------
+
+void Agent::read(Instance& instance, const InstanceReading& reading, std::uint32_t flow_count,
+                 Instant now) {
+  const Service& service = options_.services[index_of(instance.service)].service;
+  const Duration elapsed =
+      now - (instance.last.instance == kNoInstance ? instance.running_since : instance.last_read);
+  const InstanceReading& last = instance.last;
+  InstanceSample sample;
+  sample.instance = reading.instance;
+  sample.service = instance.service;
+  sample.flow_count = flow_count;
+  sample.packet_count = reading.delivered_packets - last.delivered_packets;
+  sample.drop_count = reading.drop_count - last.drop_count;
+  const std::uint64_t busy_ns = reading.busy_ns - std::min(reading.busy_ns, last.busy_ns);
+  const std::uint64_t returned = reading.returned_packets - last.returned_packets;
+  sample.load = std::min(
+      kPpmOne,
+      Ppm::ratio(busy_ns, static_cast<std::uint64_t>(std::max<std::int64_t>(elapsed.count(), 0))));
+  sample.occupancy =
+      instance.occupancy.update(Ppm::ratio(reading.ring_size, service.ring_capacity), elapsed);
+  if (returned > 0) sample.service_time = Duration{static_cast<std::int64_t>(busy_ns / returned)};
+  if (reading.heartbeat != last.heartbeat || reading.ring_size == 0) {
+    instance.heartbeat_changed = now;
+  }
+  instance.last = reading;
+  instance.last_read = now;
+  sample_.instances.push_back(sample);
+}
+
+bool Agent::looks_hung(const Instance& instance, const InstanceReading& reading,
+                       Instant now) const {
+  return reading.ring_size > 0 && now - instance.heartbeat_changed >= options_.hang_limit;
+}
+
+void Agent::advance_drain(InstanceId id, Instance& instance, Instant now) {
+  if (instance.stop_sent) return;
+  const ScalePolicy& policy = options_.services[index_of(instance.service)].policy;
+  const bool empty = pinned_flows_[index_of(id)] == 0 && instance.last.outstanding == 0;
+  const bool cut = policy.drain_cut && now - instance.draining_since >= policy.drain_timeout;
+  if (!empty && !cut) return;
+  instance.stop_sent = true;
+  commands_.push_back(StopInstance{id});
+}
+
+void Agent::retire_chains(std::span<const std::uint32_t> flow_count_of_chain, Instant now) {
+  bool changed = false;
+  for (std::size_t i = 0; i < flow_count_of_chain.size() && i < chains_.size(); ++i) {
+    if (chains_[i] == nullptr) continue;
+    if (active_[index_of(chains_[i]->chain)] == i) continue;
+    if (flow_count_of_chain[i] > 0) {
+      chain_retired_[i] = now;
+    } else if (now - chain_retired_[i] >= kChainRest) {
+      chains_[i] = nullptr;
+      changed = true;
+    }
+  }
+  if (changed) publish(now);
+}
+
+// --- Parts of the rest ---------------------------------------------------------------------------
+
+void Agent::drain(InstanceId id, const std::string& reason, Instant now) {
+  Instance& instance = instances_.at(id);
+  instance.state = InstanceState::kDraining;
+  instance.draining_since = now;
+  note(Note::Kind::kScaleDown, instance.service, id, reason);
+  note(Note::Kind::kInstanceDraining, instance.service, id);
+  publish(now);
+  commands_.push_back(PostMessage{id, Message{Message::Kind::kDrain, kNoFlow, {}}});
+}
+
+void Agent::reconcile(Instant now) {
+  for (std::size_t i = 0; i < services_.size(); ++i) {
+    const ServiceId id{static_cast<std::uint16_t>(i)};
+    ServiceState& service = services_[i];
+    while (instance_count(id) < service.wanted && now >= service.restart_at) {
+      if (!start_one(id, now)) break;
+    }
+  }
+}
+
+bool Agent::start_one(ServiceId id, Instant) {
+  ServiceState& service = services_[index_of(id)];
+  const InstanceId number = free_number();
+  if (number == kNoInstance || (!is_inline(id) && cores_free() == 0)) {
+    if (!service.blocked) {
+      note(Note::Kind::kScaleBlocked, id, kNoInstance,
+           number == kNoInstance ? "no free instance number" : "no free core");
+    }
+    service.blocked = true;
+    return false;
+  }
+  service.blocked = false;
+  last_instance_ = index_of(number);
+  Instance instance{Ewma{options_.occupancy_tau}};
+  instance.service = id;
+  instance.number = service.next_number++;
+  commands_.push_back(StartInstance{number, id, instance.number});
+  instances_.emplace(number, std::move(instance));
+  return true;
+}
+
+/// The next number that no instance has and no flow still names: a flow of a dead instance is
+/// pinned anew only when its next packet comes, and must not find a stranger there.
+InstanceId Agent::free_number() const {
+  for (std::uint32_t i = 1; i <= options_.instance_count_max; ++i) {
+    const auto number = static_cast<std::uint16_t>((std::uint32_t{last_instance_} + i) %
+                                                   options_.instance_count_max);
+    if (!instances_.contains(InstanceId{number}) && pinned_flows_[number] == 0) {
+      return InstanceId{number};
+    }
+  }
+  return kNoInstance;
+}
+
+void Agent::add_chain_version(ChainVersion version) {
+  for (std::uint32_t i = 1; i <= chains_.size(); ++i) {
+    const auto index =
+        static_cast<std::uint16_t>((std::uint32_t{last_chain_index_} + i) % chains_.size());
+    if (chains_[index] != nullptr) continue;
+    version.index = index;
+    last_chain_index_ = index;
+    active_[index_of(version.chain)] = index;
+    chains_[index] = std::make_shared<const ChainVersion>(std::move(version));
+    return;
+  }
+  SLUICE_CHECK(!"room for another chain version");
+}
+
+void Agent::publish(Instant) {
+  auto snapshot = std::make_shared<RoutingSnapshot>();
+  snapshot->version = ++snapshot_version_;
+  snapshot->host = options_.host;
+  snapshot->worker_count = options_.worker_count;
+  const auto last = std::find_if(chains_.rbegin(), chains_.rend(),
+                                 [](const auto& chain) { return chain != nullptr; });
+  snapshot->chains.assign(chains_.begin(), last.base());
+  snapshot->active = active_;
+  snapshot->classifier = options_.classifier;
+  for (const ServiceSettings& settings : options_.services) {
+    ServiceRoute route{settings.service, {}, {}};
+    for (const auto& [id, instance] : instances_) {
+      if (instance.service == settings.service.id && instance.state == InstanceState::kRunning) {
+        route.accepting.push_back(id);
+      }
+    }
+    if (settings.service.choice == InstanceChoice::kMaglev && !route.accepting.empty()) {
+      std::vector<MaglevMember> members;
+      for (const InstanceId id : route.accepting) members.push_back({index_of(id), 1});
+      route.maglev = MaglevTable{members, options_.maglev_size};
+    }
+    snapshot->services.push_back(std::move(route));
+  }
+  for (const auto& [id, instance] : instances_) {
+    if (instance.channel == nullptr) continue;
+    snapshot->instances.resize(std::size_t{index_of(id)} + 1);
+    snapshot->instances.back() = {instance.service, instance.channel, instance.worker};
+  }
+  // Pins of ended instances are looked up too, so every number that was ever used needs its place.
+  if (snapshot->instances.size() < options_.instance_count_max) {
+    snapshot->instances.resize(options_.instance_count_max);
+  }
+  for (const PortSettings& port : options_.ports) {
+    snapshot->ports.push_back(
+        {port.unmatched, port.pass_to, port.neighbours_to, port.worker, port.frame_size_max});
+  }
+  published_ = snapshot;
+  commands_.push_back(Publish{std::move(snapshot)});
+}
+
+void Agent::note(Note::Kind kind, ServiceId service, InstanceId instance, std::string text) {
+  commands_.push_back(Note{kind, service, instance,
+                           instance == kNoInstance ? std::string{} : name_of(instance),
+                           std::move(text)});
+}
+
+// --- Questions -----------------------------------------------------------------------------------
+
+bool Agent::is_inline(ServiceId service) const {
+  return options_.services[index_of(service)].service.run == RunMode::kInline;
+}
+
+std::uint32_t Agent::instance_count(ServiceId service) const {
+  return static_cast<std::uint32_t>(
+      std::count_if(instances_.begin(), instances_.end(), [&](const auto& entry) {
+        return entry.second.service == service && serves(entry.second.state);
+      }));
+}
+
+std::uint32_t Agent::cores_free() const {
+  std::uint32_t used = options_.worker_count;
+  for (const auto& [id, instance] : instances_) {
+    if (!is_inline(instance.service) && is_alive(instance.state)) ++used;
+  }
+  return options_.core_count > used ? options_.core_count - used : 0;
+}
+
+InstanceState Agent::state_of(InstanceId instance) const {
+  const auto found = instances_.find(instance);
+  return found == instances_.end() ? InstanceState::kStopped : found->second.state;
+}
+
+ServiceId Agent::service_of(InstanceId instance) const {
+  const auto found = instances_.find(instance);
+  return found == instances_.end() ? kNoService : found->second.service;
+}
+
+std::string Agent::name_of(InstanceId instance) const {
+  const auto found = instances_.find(instance);
+  if (found == instances_.end()) return "?";
+  return options_.services[index_of(found->second.service)].service.name + "." +
+         std::to_string(found->second.number);
+}
+
+}  // namespace sluice
