@@ -95,14 +95,15 @@ configure() {
   printf '%s' "$stamp" >"$dir/.sluice-options"
 }
 
-# build DIR [TARGET]: builds what is out of date, with ninja's progress; silent when nothing is.
+# build DIR [TARGET...]: builds what is out of date, with ninja's progress; silent when nothing is.
 build() {
-  local dir=$1 target=${2:-all}
-  if ninja -C "$dir" -n "$target" 2>/dev/null | grep -q 'no work to do'; then
+  local dir=$1
+  shift
+  if ninja -C "$dir" -n "$@" 2>/dev/null | grep -q 'no work to do'; then
     return
   fi
-  say "Building $target in ${dir#"$root"/}"
-  NINJA_STATUS='[%f/%t %p %es] ' ninja -C "$dir" -j "$(job_count)" "$target" >&2 ||
+  say "Building ${*:-everything} in ${dir#"$root"/}"
+  NINJA_STATUS='[%f/%t %p %es] ' ninja -C "$dir" -j "$(job_count)" "$@" >&2 ||
     die 1 "the build failed"
 }
 
