@@ -23,6 +23,7 @@
 #include <ns3/internet-stack-helper.h>
 #include <ns3/ipv4-address-helper.h>
 #include <ns3/ipv4-interface-address.h>
+#include <ns3/ipv4-interface.h>
 #include <ns3/ipv4-l3-protocol.h>
 #include <ns3/ipv4.h>
 #include <ns3/mac48-address.h>
@@ -44,6 +45,7 @@
 #include <ns3/simulator.h>
 #include <ns3/string.h>
 #include <ns3/tcp-header.h>
+#include <ns3/tcp-l4-protocol.h>
 #include <ns3/tcp-socket-base.h>
 #include <ns3/tcp-socket-factory.h>
 #include <ns3/tcp-socket.h>
