@@ -27,7 +27,7 @@ class FragmentTracker {
     /// ample; the 15 s of RFC 791 or 60 s of RFC 8200 are a receiver's, and the 16-bit id of a fast
     /// sender wraps well before (RFC 4963): then a late fragment would follow the wrong datagram.
     Duration lifetime = std::chrono::seconds{2};
-    HashKey hash_key;
+    HashKey hash_key{};
   };
   explicit FragmentTracker(const Options& options);
 

@@ -93,14 +93,31 @@ bool is_echo(std::span<const std::byte> frame, const Headers& headers) {
   return type == 128 || type == 129;
 }
 
+std::span<const std::byte> segment_of(std::span<const std::byte> frame, const Headers& headers) {
+  const std::size_t end = std::size_t{headers.payload_offset} + headers.payload_length;
+  return frame.subspan(headers.l4_offset, end - headers.l4_offset);
+}
+
+bool is_zero(std::span<const std::byte> bytes) {
+  return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
+}
+
 Rewrite set_echo_identifier(std::span<std::byte> frame, Headers& headers,
                             std::uint16_t identifier) {
   if (!is_echo(frame, headers)) return Rewrite::kNoSuchField;
+  // A message of zeros alone is the one case in which the two zeros of one's complement differ:
+  // without pseudo header its right checksum is 0xffff, and with 0 it is wrong, and stays so.
+  const bool was_zero = is_zero(segment_of(frame, headers));
   std::byte* field = frame.data() + headers.l4_offset + 4;
   ChecksumDelta delta;
   delta.replace(load_be16(field), identifier);
   store_be16(field, identifier);
-  apply_to_l4(frame, headers, delta);
+  if (!was_zero) {
+    apply_to_l4(frame, headers, delta);
+    if (is_zero(segment_of(frame, headers))) {
+      store_be16(frame.data() + l4_checksum_offset(headers), 0xffff);
+    }
+  }
   headers.source_port = identifier;
   headers.destination_port = identifier;
   return Rewrite::kDone;
