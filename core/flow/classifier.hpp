@@ -21,7 +21,7 @@ class Classifier {
   static constexpr std::uint32_t kRuleCountMax = 4096;
 
   struct Rule {
-    FlowMatch match;
+    FlowMatch match{};
     ChainId chain = kNoChain;
   };
 

@@ -29,7 +29,7 @@ struct IpAddress {
 
 /// An IP prefix: the addresses whose first `length` bits are those of `address`.
 struct IpPrefix {
-  IpAddress address;        ///< All bits beyond `length` are 0.
+  IpAddress address{};      ///< All bits beyond `length` are 0.
   std::uint8_t length = 0;  ///< At most 32 (IPv4) or 128 (IPv6).
 
   /// Reads "10.0.0.0/8" or "2001:db8::/32"; an address alone means that address. Bits beyond the
@@ -68,14 +68,14 @@ struct PortRange {
 
 /// Conditions on a flow key. One that is absent always holds; the empty match takes every packet.
 struct FlowMatch {
-  std::optional<std::uint8_t> protocol;  ///< Never holds for a frame without IP.
-  std::optional<IpPrefix> source;        ///< Implies its IP version.
-  std::optional<IpPrefix> destination;
-  std::optional<PortRange> source_port;  ///< Holds only where has_ports() does.
-  std::optional<PortRange> destination_port;
-  std::optional<std::uint16_t> vlan;       ///< The outer VLAN id; 0: untagged.
-  std::optional<PortId> ingress;           ///< The port by which the packet came.
-  std::optional<std::uint8_t> ip_version;  ///< 4 or 6; 0: not IP.
+  std::optional<std::uint8_t> protocol{};  ///< Never holds for a frame without IP.
+  std::optional<IpPrefix> source{};        ///< Implies its IP version.
+  std::optional<IpPrefix> destination{};
+  std::optional<PortRange> source_port{};  ///< Holds only where has_ports() does.
+  std::optional<PortRange> destination_port{};
+  std::optional<std::uint16_t> vlan{};       ///< The outer VLAN id; 0: untagged.
+  std::optional<PortId> ingress{};           ///< The port by which the packet came.
+  std::optional<std::uint8_t> ip_version{};  ///< 4 or 6; 0: not IP.
 
   [[nodiscard]] bool matches(const FlowKey& key) const noexcept;
   bool operator==(const FlowMatch&) const = default;

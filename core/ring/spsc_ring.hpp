@@ -144,7 +144,8 @@ class SpscRing {
 
  private:
   /// One side's own index, and the peer's as last read, which spares fetching its line each time.
-  struct alignas(RingHeader::kAlignment) Side {
+  /// Apart from the other side's, for one handle may serve two threads.
+  struct alignas(128) Side {
     std::uint32_t own = 0;
     std::uint32_t peer = 0;
     bool peer_misbehaved = false;

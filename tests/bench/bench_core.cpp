@@ -1,0 +1,13 @@
+#include <array>
+
+#include "tests/bench/bench_groups.hpp"
+
+int main(int argc, char** argv) {
+  using namespace sluice::bench;
+  constexpr std::array<Group, 3> kGroups{{
+      {.name = "flow", .run = bench_flow, .steps = 12},
+      {.name = "ring", .run = bench_ring, .steps = 1},
+      {.name = "maglev", .run = bench_maglev, .steps = 1},
+  }};
+  return run("sluice-bench-core", kGroups, argc, argv);
+}

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "tests/bench/bench.hpp"
+
+/// The groups of `sluice bench core`, one function and one file each. To add one: declare it here,
+/// list it in bench_core.cpp, and add its file to CMakeLists.txt.
+namespace sluice::bench {
+
+void bench_flow(Bench& bench);
+void bench_ring(Bench& bench);
+void bench_maglev(Bench& bench);
+
+}  // namespace sluice::bench
