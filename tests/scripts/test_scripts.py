@@ -1,0 +1,145 @@
+#!/usr/bin/python3
+"""Sees that the scripts of the root install what is missing and only that, and refuse bad usage.
+
+Usage: test_scripts.py ROOT
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(".")
+
+
+class Scripts(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.log = self.folder / "log"
+        self.log.touch()
+        # Each stand-in writes what it was called with.
+        self.stand_in("dpkg-query", 'grep -qx "${@: -1}" "$INSTALLED" && printf "ii " || exit 1')
+        self.stand_in("apt-get", 'echo "apt-get $*" >>"$LOG"; eval "${APT:-true}"')
+        self.stand_in("sudo", 'echo "sudo" >>"$LOG"; exec "$@"')
+
+    def stand_in(self, name, body):
+        (self.folder / name).write_text(f"#!/bin/bash\n{body}\n", encoding="utf-8")
+        (self.folder / name).chmod(0o755)
+
+    def run_command(self, *command, **variables):
+        environment = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}"}
+        environment |= {"LOG": str(self.log), "INSTALLED": str(self.folder / "installed")}
+        return subprocess.run(
+            command,
+            env=environment | variables,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def ensure(self, sections, missing=(), **variables):
+        """Calls ensure_packages with all packages installed but `missing`."""
+        wanted = self.run_bash(f"packages_of {sections}").stdout.split()
+        self.assertGreater(len(wanted), 3)
+        installed = "\n".join(p for p in wanted if p not in missing) + "\n"
+        (self.folder / "installed").write_text(installed, encoding="utf-8")
+        return self.run_bash(f"ensure_packages {sections}", **variables)
+
+    def run_bash(self, text, **variables):
+        script = f"set -euo pipefail; source {ROOT}/scripts/common.sh; {text}"
+        return self.run_command("bash", "-c", script, **variables)
+
+    def calls(self):
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        return [line for line in lines if line != "sudo"]
+
+    # Packages.
+    def test_nothing_missing_asks_nobody(self):
+        done = self.ensure("build sim plot test lint")
+        self.assertEqual((done.returncode, done.stderr, self.calls()), (0, "", []))
+
+    def test_what_is_missing_is_said_and_installed(self):
+        done = self.ensure("build sim", missing=["ninja-build", "ns3"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Installing 2 Debian packages: ninja-build ns3", done.stderr)
+        self.assertEqual(len(self.calls()), 1, self.calls())
+        self.assertTrue(self.calls()[0].endswith(" ninja-build ns3"), self.calls())
+
+    def test_the_lists_are_updated_only_when_an_install_fails(self):
+        self.ensure("build", missing=["cmake"], APT="[[ $1 == update ]]")
+        self.assertEqual(
+            [call.split()[1] for call in self.calls()], ["install", "update", "install"]
+        )
+
+    def test_without_a_network_it_ends_with_3(self):
+        done = self.ensure("build", missing=["cmake"], APT="exit 100")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("apt-get update failed", done.stderr)
+
+    def test_a_package_that_does_not_exist_ends_with_3(self):
+        done = self.ensure("build", missing=["cmake"], APT="[[ $1 == update ]]")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("could not install: cmake", done.stderr)
+
+    def test_a_run_needs_no_test_packages(self):
+        run = set(self.run_bash("packages_of build sim plot").stdout.split())
+        test = set(self.run_bash("packages_of test").stdout.split())
+        self.assertIn("libns3-dev", run)
+        self.assertIn("libgtest-dev", test)
+        self.assertFalse(run & test)
+
+    # Usage.
+    def refused(self, code, *parts, command):
+        done = self.run_command(*command)
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertEqual(done.stdout, "")
+        for part in parts:
+            self.assertIn(part, done.stderr)
+        self.assertEqual(self.calls(), [])
+
+    def test_run_refuses_bad_usage(self):
+        run = str(ROOT / "run")
+        self.refused(2, "unknown experiment; got nope", command=[run, "nope"])
+        self.refused(2, "unknown experiment; got ../sim", command=[run, "../sim"])
+        self.refused(
+            2, "unknown backend; got dpdk; expected sim", command=[run, "--backend", "dpdk"]
+        )
+        self.refused(2, "--results: missing value", command=[run, "--results"])
+        self.refused(2, "unknown option; got --fast", command=[run, "--fast"])
+        self.refused(2, "too many experiments", command=[run, "stuck", "tcp"])
+
+    def test_run_helps(self):
+        done = self.run_command(str(ROOT / "run"), "--help")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("Example:", done.stdout)
+        for folder in (ROOT / "experiments").iterdir():
+            if folder.is_dir():
+                self.assertIn(folder.name, done.stdout)
+
+    # The table at the end of a run.
+    def test_the_summary_shows_numbers_and_plots(self):
+        (self.folder / "summary.json").write_text(
+            json.dumps({"packets": {"sent": 1234567}, "p99": 2.5, "list": [1]}), encoding="utf-8"
+        )
+        (self.folder / "load.svg").touch()
+        done = self.run_command(str(ROOT / "scripts/summary.py"), str(self.folder))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("1,234,567", done.stdout)
+        self.assertIn("2.500", done.stdout)
+        self.assertIn("load.svg", done.stdout)
+        self.assertNotIn("list", done.stdout)
+
+    def test_a_folder_without_a_summary_is_a_failure(self):
+        done = self.run_command(str(ROOT / "scripts/summary.py"), str(self.folder))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no summary.json", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
