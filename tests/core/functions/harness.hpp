@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -44,7 +45,10 @@ inline Result<std::unique_ptr<Program>> make_program(const std::string& function
                                                      const std::string& file = {}) {
   const FunctionRegistry registry = built_in_functions();
   const ProgramFactory* factory = registry.find(function);
-  if (factory == nullptr) return unexpected(ConfigError{{}, "no such function", function, ""});
+  if (factory == nullptr) {
+    ADD_FAILURE() << "no function " << function;
+    return unexpected(ConfigError());
+  }
   return (*factory)(config, "services.s", file_of(file));
 }
 /// The message that a bad configuration gives; "no error" if it is accepted.
