@@ -103,6 +103,12 @@ Result<Capture> Capture::parse(std::string_view file, const std::string& name,
     }
     const std::int64_t at_ns = seconds * 1'000'000'000 + fraction;
     if (capture.frames_.empty()) first_ns = at_ns;
+    if (at_ns - first_ns > options.duration_max.count()) {
+      return refuse(
+          name, "capture lasts too long",
+          std::to_string((at_ns - first_ns) / 1'000'000'000) + " s up to " + number,
+          "at most " + std::to_string(options.duration_max.count() / 1'000'000'000) + " s");
+    }
     Frame frame;
     frame.at = std::max(capture.duration(), Duration{at_ns - first_ns});
     frame.offset = static_cast<std::uint32_t>(capture.bytes_.size());

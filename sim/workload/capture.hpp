@@ -19,7 +19,8 @@ class Capture {
   struct Options {
     std::uint32_t frame_count_max = 1u << 22;
     std::uint64_t size_bytes_max = std::uint64_t{1} << 30;  ///< Of the file.
-    std::uint16_t frame_size_min = 14;                      ///< An Ethernet header.
+    Duration duration_max = std::chrono::hours{24 * 365};
+    std::uint16_t frame_size_min = 14;  ///< An Ethernet header.
     std::uint16_t frame_size_max = 1522;
   };
   struct Frame {

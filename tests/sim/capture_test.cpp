@@ -128,6 +128,15 @@ TEST(Capture, LimitsAreKept) {
             "web.pcap: capture is too large; got 252 bytes; expected at most 100");
 }
 
+TEST(Capture, ACaptureOfManyYearsIsRefused) {  // Found by pcap_fuzz: passes overflowed.
+  PcapBytes file;
+  file.add(0, 0, kFrame);
+  file.add(2'000'000'000u, 0, kFrame);
+  EXPECT_EQ(error_of(file.text),
+            "web.pcap: capture lasts too long; got 2000000000 s up to frame 2; expected at most "
+            "31536000 s");
+}
+
 TEST(Capture, FilesThatCannotBeReadSaySo) {
   const auto folder = std::filesystem::temp_directory_path();
   const auto missing = Capture::load("/nowhere/web.pcap", {});
