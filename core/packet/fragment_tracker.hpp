@@ -22,7 +22,7 @@ namespace sluice {
 class FragmentTracker {
  public:
   struct Options {
-    std::uint32_t datagram_count_max = 1024;  ///< 1 or more; 72 bytes each.
+    std::uint32_t datagram_count_max = 1024;  ///< 1 to 2^24; about 76 bytes each.
     /// Above 0. Fragments leave their sender back to back and arrive milliseconds apart, so 2 s is
     /// ample; the 15 s of RFC 791 or 60 s of RFC 8200 are a receiver's, and the 16-bit id of a fast
     /// sender wraps well before (RFC 4963): then a late fragment would follow the wrong datagram.
