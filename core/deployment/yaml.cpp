@@ -51,6 +51,18 @@ class PlaceFinder {
     return at(line, offset - line_starts_[line]);
   }
 
+  /// The byte at which `mark` stands.
+  [[nodiscard]] std::size_t offset_of(const YAML::Mark& mark) const {
+    const auto line = std::min(static_cast<std::size_t>(mark.line), line_starts_.size() - 1);
+    return std::min(line_starts_[line] + static_cast<std::size_t>(mark.column), text_.size());
+  }
+
+  [[nodiscard]] bool is_indented_by_tab(const YAML::Mark& mark) const {
+    const auto line = std::min(static_cast<std::size_t>(mark.line), line_starts_.size() - 1);
+    const std::size_t first = text_.find_first_not_of(' ', line_starts_[line]);
+    return first != std::string_view::npos && text_[first] == '\t';
+  }
+
   Place at(const YAML::Mark& mark) {
     if (mark.is_null()) return Place{file_, 0, 0};
     return at(static_cast<std::size_t>(mark.line), static_cast<std::size_t>(mark.column));
@@ -64,6 +76,11 @@ class PlaceFinder {
   std::size_t byte_column_ = 0;
   std::uint32_t column_ = 1;
 };
+
+ConfigError too_deep(Place place) {
+  return ConfigError{std::move(place), "nested too deeply", "",
+                     "at most " + std::to_string(Limits::kDepthMax) + " levels"};
+}
 
 /// Builds a ConfigValue from yaml-cpp's events. After the first error it only waits for the end,
 /// because the one way to stop yaml-cpp would be to throw.
@@ -83,6 +100,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     if (refuse_anchor(mark, anchor) || refuse_tag(mark, tag)) return;
+    if (tag == "!") last_quote_ = places_.offset_of(mark);
     add(ConfigValue::scalar(value, places_.at(mark)));
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -98,6 +116,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
   [[nodiscard]] const std::optional<ConfigError>& error() const { return error_; }
   [[nodiscard]] ConfigValue& root() { return root_; }
+  /// Where the last quoted scalar begins.
+  [[nodiscard]] std::optional<std::size_t> last_quote() const { return last_quote_; }
 
  private:
   struct Frame {
@@ -164,8 +184,7 @@ class TreeBuilder final : public YAML::EventHandler {
       return;
     }
     if (stack_.size() >= Limits::kDepthMax) {
-      error_ = ConfigError{places_.at(mark), "nested too deeply", "",
-                           "at most " + std::to_string(Limits::kDepthMax) + " levels"};
+      error_ = too_deep(places_.at(mark));
       return;
     }
     stack_.push_back(Frame{is_map, places_.at(mark), {}, {}, false});
@@ -182,6 +201,7 @@ class TreeBuilder final : public YAML::EventHandler {
   PlaceFinder& places_;
   std::vector<Frame> stack_;
   ConfigValue root_;
+  std::optional<std::size_t> last_quote_;
   std::optional<ConfigError> error_;
 };
 
@@ -223,6 +243,36 @@ std::optional<ConfigError> check_text(std::string_view text, PlaceFinder& places
     const std::size_t length = utf8_length(text.substr(i));
     if (length == 0) return ConfigError{places.at(i), "not UTF-8", hex(byte), "UTF-8 text"};
     i += length;
+  }
+  return std::nullopt;
+}
+
+/// yaml-cpp takes what follows an open quote up to the end of the file for the value, in silence.
+bool is_quote_closed(std::string_view text) {
+  if (text.empty() || (text.front() != '"' && text.front() != '\'')) return true;
+  const char quote = text.front();
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (quote == '"' && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == quote) {
+      if (quote == '"' || i + 1 == text.size() || text[i + 1] != quote) return true;
+      ++i;
+    }
+  }
+  return false;
+}
+
+/// Where brackets nest so deeply that yaml-cpp should not even see them. Counts those in quotes
+/// too, so it allows more than the tree may have.
+std::optional<std::size_t> find_deep_bracket(std::string_view text) {
+  constexpr std::uint32_t kBracketDepthMax = 4 * Limits::kDepthMax;
+  std::uint32_t depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '[' || text[i] == '{') {
+      if (++depth > kBracketDepthMax) return i;
+    } else if ((text[i] == ']' || text[i] == '}') && depth > 0) {
+      --depth;
+    }
   }
   return std::nullopt;
 }
@@ -274,7 +324,10 @@ std::optional<ConfigError> build(const std::string& text, TreeBuilder& builder,
   } catch (const YAML::Exception& exception) {
     // What we refused ourselves is the better message, and the earlier one.
     if (builder.error()) return builder.error();
-    return ConfigError{places.at(exception.mark), "not valid YAML: " + exception.msg, "", ""};
+    return ConfigError{places.at(exception.mark), "not valid YAML: " + exception.msg, "",
+                       !exception.mark.is_null() && places.is_indented_by_tab(exception.mark)
+                           ? "spaces for indentation, not tabs"
+                           : ""};
   } catch (const std::exception& exception) {
     return ConfigError{places.at(0), std::string("not valid YAML: ") + exception.what(), "", ""};
   }
@@ -364,8 +417,14 @@ Result<ConfigValue> parse_yaml(std::string_view text, const std::string& file_na
   const std::string clean = without_carriage_returns(text);
   PlaceFinder places(clean, file_name);
   if (auto error = check_text(clean, places)) return unexpected(std::move(*error));
+  if (const auto deep = find_deep_bracket(clean)) return unexpected(too_deep(places.at(*deep)));
   TreeBuilder builder(places);
   if (auto error = build(clean, builder, places)) return unexpected(std::move(*error));
+  if (const auto quote = builder.last_quote();
+      quote && !is_quote_closed(std::string_view(clean).substr(*quote))) {
+    return unexpected(ConfigError{places.at(*quote), "a quote that is never closed", "",
+                                  std::string("a second ") + clean[*quote]});
+  }
   if (builder.root().is_null()) {
     return unexpected(ConfigError{whole, "nothing in it", "", "a map with hosts, services, ..."});
   }
@@ -386,8 +445,7 @@ Result<void> apply_override(ConfigValue& tree, std::string_view key, std::string
   }
   const std::vector<std::string> keys = split_key(key);
   if (keys.size() > Limits::kDepthMax) {
-    return unexpected(ConfigError{place, "nested too deeply", "",
-                                  "at most " + std::to_string(Limits::kDepthMax) + " levels"});
+    return unexpected(too_deep(place));
   }
   auto changed = with_value(tree, keys, parsed, "");
   if (!changed) return unexpected(std::move(changed.error()));
