@@ -124,13 +124,14 @@ class Plot(unittest.TestCase):
         import pandas
 
         loader = importlib.machinery.SourceFileLoader("sluice_plot", PLOT)
-        module = importlib.util.module_from_spec(importlib.util.spec_from_loader("p", loader))
-        sys.dont_write_bytecode = True
+        module = importlib.util.module_from_spec(importlib.util.spec_from_loader("sluice_plot", loader))
         loader.exec_module(module)
         rows = pandas.DataFrame({"up": ["1"] * 3, "y": [1.0, 2.0, 3.0]})
         mean, half, count = module.sweep_points(rows, "up", "y", "f")["1"]
         self.assertEqual((mean, count), (2.0, 3))
-        self.assertAlmostEqual(half, 4.302652729911275 / 3**0.5)  # From a printed table: 4.303.
+        self.assertAlmostEqual(half, 4.302653 / 3**0.5, 5)
+        for freedom, printed in [(1, 12.706), (9, 2.262), (19, 2.093), (120, 1.980)]:
+            self.assertAlmostEqual(module.t_quantile(freedom), printed, 3)
 
     def test_bad_input_is_one_clear_line(self):
         run = self.write_run()
@@ -174,5 +175,6 @@ class Plot(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    sys.dont_write_bytecode = True
     PLOT = sys.argv.pop(1)
     unittest.main()
