@@ -14,13 +14,6 @@
 namespace sluice::bench {
 namespace {
 
-double median(std::vector<double> values) {
-  SLUICE_CHECK(!values.empty());
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 struct Arguments {
   std::string json_path;
   Effort effort = Effort::kFull;
@@ -127,6 +120,13 @@ bool write_json(const std::vector<Row>& rows, const std::string& path) {
 }
 
 }  // namespace
+
+double median(std::vector<double> values) {
+  SLUICE_CHECK(!values.empty());
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
 
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(

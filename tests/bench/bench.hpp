@@ -106,6 +106,9 @@ struct Group {
 /// Nanoseconds that `work` takes.
 [[nodiscard]] double time_ns(const std::function<void()>& work);
 
+/// The middle of `values`, of which there is at least one.
+[[nodiscard]] double median(std::vector<double> values);
+
 /// Keeps the calling thread on one processor, the `index`-th that the process may use.
 /// @return False if there are not that many.
 bool pin_thread(std::size_t index);

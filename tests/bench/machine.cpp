@@ -83,26 +83,30 @@ bool pin_thread(std::size_t index) {
 
 std::optional<double> cache_line_bounce_ns(std::uint64_t count) {
   if (usable_processors().size() < 2) return std::nullopt;
+  constexpr std::uint64_t kLap = 1000;
+  const std::uint64_t lap_count = (count + kLap - 1) / kLap;
   Ball ball;
-  const auto play = [&](std::uint64_t parity) {
-    for (std::uint64_t turn = parity; turn < count; turn += 2) {
+  const auto play_lap = [&](std::uint64_t lap, std::uint64_t parity) {
+    for (std::uint64_t turn = lap * kLap + parity; turn < (lap + 1) * kLap; turn += 2) {
       while (ball.turn.load(std::memory_order_acquire) != turn) {
       }
       ball.turn.store(turn + 1, std::memory_order_release);
     }
   };
-  double total = 0;
+  std::vector<double> laps;
   std::thread first{[&] {
     (void)pin_thread(0);
-    total = time_ns([&] { play(0); });
+    for (std::uint64_t lap = 0; lap < lap_count; ++lap) {
+      laps.push_back(time_ns([&] { play_lap(lap, 0); }));
+    }
   }};
   std::thread second{[&] {
     (void)pin_thread(1);
-    play(1);
+    for (std::uint64_t lap = 0; lap < lap_count; ++lap) play_lap(lap, 1);
   }};
   first.join();
   second.join();
-  return total / static_cast<double>(count);
+  return median(std::move(laps)) / kLap;
 }
 
 void bench_machine(Bench& bench) {
