@@ -153,7 +153,8 @@ void TcpTransfers::segment_sent(std::size_t index, const ns3::Packet& segment,
                                 const ns3::TcpHeader& header) {
   if (segment.GetSize() == 0) return;
   Client& client = clients_[index];
-  const ns3::SequenceNumber32 end = header.GetSequenceNumber() + segment.GetSize();
+  const ns3::SequenceNumber32 end =
+      header.GetSequenceNumber() + static_cast<std::int32_t>(segment.GetSize());
   if (client.any_sent && header.GetSequenceNumber() < client.sent_end) {
     ++transfers_[index].retransmissions;
     ++retransmissions_;

@@ -12,6 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::BurstPair;
+using test::make_frame;
 using test::Recorder;
 using test::send_at;
 
@@ -249,6 +250,66 @@ TEST_F(BurstLinkFaultTest, DirectionsFailAlone) {
   EXPECT_EQ(left.arrivals.size(), 5u);
 }
 
+// Random loads under random and changing faults, both ways at once.
+TEST_F(BurstLinkFaultTest, RandomFaultsConserveFrames) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Prng prng{seed};
+    BurstPair pair{{.rate = prng.below(2) == 0 ? "1Gbps" : "10Gbps",
+                    .delay = Duration{static_cast<std::int64_t>(prng.below(200'000))},
+                    .burst_max = 1 + static_cast<std::uint32_t>(prng.below(40)),
+                    .burst_window = Duration{static_cast<std::int64_t>(prng.below(50'000))},
+                    .queue_frames = 1 + static_cast<std::uint32_t>(prng.below(100))}};
+    const bool reorders = prng.below(2) == 0;
+    Recorder recorders[2];
+    const ns3::Ptr<BurstNetDevice> devices[] = {pair.left, pair.right};
+    std::uint32_t offered[2] = {};
+    for (int side = 0; side < 2; ++side) {
+      devices[1 - side]->set_receiver(&recorders[side]);
+      pair.channel->link_from(*devices[side]).seed(prng.fork(static_cast<std::uint64_t>(side)));
+      for (int i = 0; i < 40; ++i) {
+        const Instant when = at(Duration{static_cast<std::int64_t>(prng.below(2'000'000))});
+        const auto count = 1 + static_cast<std::uint32_t>(prng.below(60));
+        send_at(when, devices[side], count, 60 + prng.below(1400), offered[side]);
+        offered[side] += count;
+      }
+      for (int i = 0; i < 10; ++i) {
+        LinkFaults faults{.loss = Ppm{static_cast<std::uint32_t>(prng.below(300'000))},
+                          .duplicate = Ppm{static_cast<std::uint32_t>(prng.below(300'000))},
+                          .delay_extra = Duration{static_cast<std::int64_t>(prng.below(100'000))},
+                          .down = prng.below(3) == 0};
+        if (reorders) faults.reorder = Ppm{static_cast<std::uint32_t>(prng.below(300'000))};
+        BurstLink* const link = &pair.channel->link_from(*devices[side]);
+        schedule(Duration{static_cast<std::int64_t>(prng.below(2'000'000))},
+                 [link, faults] { link->set_faults(faults); });
+      }
+    }
+    ns3::Simulator::Run();
+    for (int side = 0; side < 2; ++side) {
+      const LinkCounters& link = pair.channel->link_from(*devices[side]).counters();
+      const BurstDeviceCounters& sender = devices[side]->counters();
+      EXPECT_EQ(sender.tx_frames + sender.tx_drop_full, offered[side]);
+      EXPECT_EQ(link.entered, sender.tx_frames);
+      EXPECT_EQ(link.in_flight(), 0u);
+      EXPECT_EQ(link.delivered, recorders[side].arrivals.size());
+      EXPECT_EQ(link.delivered, devices[1 - side]->counters().rx_frames);
+      Instant before{};
+      for (const auto& arrival : recorders[side].arrivals) {
+        EXPECT_LE(arrival.arrival, arrival.handled);
+        EXPECT_TRUE(reorders || before <= arrival.arrival);
+        before = arrival.arrival;
+        const std::uint32_t mark = test::mark_of(arrival.bytes);
+        ASSERT_LT(mark, offered[side]);
+        EXPECT_EQ(arrival.bytes, make_frame(arrival.bytes.size(), mark));
+      }
+      for (const std::uint32_t size : recorders[side].sizes) {
+        EXPECT_LE(size, devices[side]->burst_max());
+      }
+    }
+    ns3::Simulator::Destroy();
+  }
+}
+
 // --- Against stock ns-3
 // ---------------------------------------------------------------------------
 
@@ -407,6 +468,36 @@ TEST_F(BurstLinkTest, TraceSourcesShowWholeFrames) {
   EXPECT_EQ(tx, 3u);
   EXPECT_EQ(rx, 3u);
   EXPECT_EQ(drop, 2u);
+}
+
+TEST_F(BurstLinkTest, Ns3FindsItsTypesAttributesAndTraces) {
+  ns3::ObjectFactory factory;
+  factory.SetTypeId("sluice::BurstNetDevice");
+  factory.Set("DataRate", ns3::StringValue("2Gbps"));
+  factory.Set("BurstMax", ns3::UintegerValue(7));
+  factory.Set("Mtu", ns3::UintegerValue(9000));
+  const auto channel = ns3::CreateObject<BurstChannel>();
+  std::vector<ns3::Ptr<BurstNetDevice>> devices;
+  for (int i = 0; i < 2; ++i) {
+    devices.push_back(factory.Create<BurstNetDevice>());
+    ns3::CreateObject<ns3::Node>()->AddDevice(devices.back());
+    EXPECT_FALSE(devices.back()->IsLinkUp());
+    devices.back()->attach(channel);
+  }
+  EXPECT_TRUE(devices[0]->IsLinkUp() && devices[1]->IsLinkUp());
+  EXPECT_EQ(devices[0]->rate(), Rate{2'000'000'000});
+  EXPECT_EQ(devices[0]->burst_max(), 7u);
+  EXPECT_EQ(devices[0]->GetMtu(), 9000u);
+  EXPECT_EQ(devices[0]->GetChannel()->GetNDevices(), 2u);
+  EXPECT_EQ(devices[0]->GetChannel()->GetDevice(1), devices[1]);
+  std::uint32_t seen = 0;
+  ns3::Config::ConnectWithoutContext(
+      "/NodeList/*/DeviceList/*/$sluice::BurstNetDevice/PromiscSniffer",
+      ns3::Callback<void, ns3::Ptr<const ns3::Packet>>(
+          [&seen](ns3::Ptr<const ns3::Packet>) { ++seen; }));
+  send_at(at(1us), devices[0], 3, 5000);
+  ns3::Simulator::Run();
+  EXPECT_EQ(seen, 6u);  // Each frame at both ends.
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <chrono>
 #include <numeric>
 
+#include "backends/ns3/burst_port.hpp"
 #include "backends/ns3/ethernet.hpp"
+#include "backends/ns3/sim_port.hpp"
 #include "tests/backends/ns3/fixture.hpp"
 
 namespace sluice {
@@ -102,6 +104,66 @@ TEST_F(TcpTransfersTest, LossIsRepairedAndSeenAsRetransmissions) {
   EXPECT_GT(link.counters().lost, 0u);
   EXPECT_GE(tcp.retransmissions(), link.counters().lost / 2);
   EXPECT_GT(tcp.retransmissions(), 0u);
+}
+
+/// A host that passes every frame from one port to the other, ARP too.
+class Wire {
+ public:
+  Wire(ns3::Ptr<BurstNetDevice> left, ns3::Ptr<BurstNetDevice> right)
+      : ports_{{{.id = PortId{0}}, left}, {{.id = PortId{1}}, right}} {
+    for (std::size_t i = 0; i < 2; ++i) {
+      ports_[i].set_wake([this, i] { pass(ports_[i], ports_[1 - i]); });
+    }
+  }
+  const SimPort& port(std::size_t index) const { return ports_[index]; }
+  std::uint32_t available() const { return pool_.available(); }
+
+ private:
+  void pass(SimPort& from, SimPort& to) {
+    while (from.pending(simulated_now()) > 0) {
+      PacketBatch batch{memory_};
+      EXPECT_EQ(from.receive(batch, pool_, simulated_now()), 0u);
+      (void)to.transmit({batch.begin(), batch.size()}, memory_, simulated_now());
+      for (const Packet& packet : batch) pool_.release({&packet.buffer, 1});
+    }
+  }
+  std::vector<std::byte> bytes_ = std::vector<std::byte>(std::size_t{64} * 2048);
+  PacketMemory memory_{bytes_, 2048};
+  BufferPool pool_{64};
+  BurstPort ports_[2];
+};
+
+TEST_F(TcpTransfersTest, TransfersCompleteThroughAHostBetween) {
+  BurstPair west{{.rate = "1Gbps"}}, east{{.rate = "1Gbps"}};
+  Wire wire{west.right, east.left};
+  TcpTransfers tcp{{.client = west.left, .server = east.right}};
+  for (int i = 0; i < 10; ++i) tcp.add(at(1ms), 100'000);
+  ns3::Simulator::Stop(ns3::Seconds(5));
+  ns3::Simulator::Run();
+  EXPECT_EQ(tcp.finished_count(), 10u);
+  EXPECT_EQ(tcp.received_bytes(), 1'000'000u);
+  EXPECT_LT(tcp.transfers()[9].finished, at(500ms));
+  EXPECT_EQ(wire.port(0).counters().rx_frames, wire.port(1).counters().tx_frames);
+  EXPECT_EQ(wire.available(), 64u);
+}
+
+TEST_F(TcpTransfersTest, WorksOverCsma) {
+  const auto channel = ns3::CreateObject<ns3::CsmaChannel>();
+  std::vector<ns3::Ptr<ns3::CsmaNetDevice>> devices;
+  for (const char* mac : {"00:00:00:00:00:01", "00:00:00:00:00:02"}) {
+    const auto device = ns3::CreateObject<ns3::CsmaNetDevice>();
+    device->SetQueue(ns3::CreateObject<ns3::DropTailQueue<ns3::Packet>>());
+    device->SetAddress(ns3::Mac48Address(mac));
+    ns3::CreateObject<ns3::Node>()->AddDevice(device);
+    device->Attach(channel);
+    devices.push_back(device);
+  }
+  TcpTransfers tcp{{.client = devices[0], .server = devices[1]}};
+  tcp.add(at(1ms), 50'000);
+  ns3::Simulator::Stop(ns3::Seconds(30));
+  ns3::Simulator::Run();
+  EXPECT_EQ(tcp.finished_count(), 1u);
+  EXPECT_EQ(tcp.received_bytes(), 50'000u);
 }
 
 TEST_F(TcpTransfersTest, TransferOverADeadLinkDoesNotFinish) {
