@@ -29,7 +29,7 @@ constexpr KeyUse kKeyUses[] = {{"rate", "rcpo"},      {"flash", "rcpo"},    {"re
                                {"flow_sizes", "cpo"}, {"burst", "cpo"},     {"on", "o"},
                                {"off", "o"},          {"proto", "cpo"},     {"src", "cpot"},
                                {"dst", "cpot"},       {"src_port", "cpot"}, {"dst_port", "cpot"},
-                               {"to", "t"},           {"arrivals", "t"},    {"count", "t"}};
+                               {"to", "rt"},          {"arrivals", "t"},    {"count", "t"}};
 
 struct TrafficReader {
   Draft& draft;
@@ -194,8 +194,8 @@ Result<std::vector<SizePoint>> parse_sizes(const std::string& text, const std::s
   std::string_view rest = text;
   const auto failure = [&](std::uint32_t line, std::string problem, std::string_view got,
                            std::string expected) {
-    return unexpected(
-        ConfigError{{file, line, 1}, std::move(problem), quoted(got), std::move(expected)});
+    const Place place{file, line, 1};
+    return unexpected(ConfigError{place, std::move(problem), quoted(got), std::move(expected)});
   };
   std::uint32_t number = 0;
   while (!rest.empty()) {
@@ -302,7 +302,12 @@ ReplayTraffic read_replay(const TrafficReader& reader) {
   replay.rewrite = reader.section.boolean("rewrite", true);
   replay.pass_count_max =
       static_cast<std::uint32_t>(reader.section.integer("passes", 0, {0, 0xffffffff}));
+  if (reader.section.has("to")) replay.to = read_port_ref(reader.draft, reader.section, "to");
   if (reader.section.failed()) return replay;
+  if (replay.to == reader.spec.into) {
+    reader.fail("to", "the same port as into", "another port, by which the servers' frames come");
+    return replay;
+  }
   const auto bytes = reader.draft.read_file(replay.file);
   if (!bytes) {
     reader.section.fail(file_error(reader, "replay", bytes.error()));

@@ -160,6 +160,8 @@ struct AddressSpec {
 struct ReplayTraffic {
   std::string file;     ///< As the deployment file names it. It begins like a pcap file.
   bool rewrite = true;  ///< Each pass has addresses and ports of its own, so brings new flows.
+  /// By which the frames of the capture's servers come; nothing: by TrafficSpec::into, as all do.
+  std::optional<PortRef> to;
   std::uint32_t pass_count_max = 0;  ///< 0: until `stop`.
   bool operator==(const ReplayTraffic&) const = default;
 };
@@ -182,7 +184,7 @@ struct SyntheticTraffic {
 /// Finite TCP transfers between ns-3 end points, outside of `into` (clients) and `to` (servers).
 struct TcpTraffic {
   PortRef to;
-  SizeSpec transfer_sizes;               ///< Payload bytes, server to client.
+  SizeSpec transfer_sizes;               ///< Payload bytes, client to server.
   std::vector<ArrivalPoint> arrivals;    ///< Poisson at this rate. Never empty.
   std::uint64_t transfer_count_max = 0;  ///< 0: until `stop`.
   AddressSpec addresses;                 ///< protocol 6; destination_port has one port.

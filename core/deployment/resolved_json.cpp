@@ -235,6 +235,7 @@ void Writer::add(Json& json, const ReplayTraffic& kind) const {
   json["kind"] = "replay";
   json["replay"] = kind.file;
   json["rewrite"] = kind.rewrite;
+  if (kind.to) json["to"] = ref(*kind.to);
   json["passes"] = kind.pass_count_max;
 }
 

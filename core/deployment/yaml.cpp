@@ -82,13 +82,21 @@ ConfigError too_deep(Place place) {
                      "at most " + std::to_string(Limits::kDepthMax) + " levels"};
 }
 
+constexpr std::size_t kKeyBytesMax = 256;
+
+bool is_plain_key(std::string_view key) {
+  return key.size() <= kKeyBytesMax && std::ranges::none_of(key, [](char c) {
+           return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+         });
+}
+
 /// Builds a ConfigValue from yaml-cpp's events. After the first error it only waits for the end,
 /// because the one way to stop yaml-cpp would be to throw.
 class TreeBuilder final : public YAML::EventHandler {
  public:
   explicit TreeBuilder(PlaceFinder& places) : places_(places) {}
 
-  void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { start_ = places_.at(mark); }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (refuse_anchor(mark, anchor)) return;
@@ -116,6 +124,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   [[nodiscard]] const std::optional<ConfigError>& error() const { return error_; }
   [[nodiscard]] ConfigValue& root() { return root_; }
+  [[nodiscard]] const Place& start() const { return start_; }
   /// Where the last quoted scalar begins.
   [[nodiscard]] std::optional<std::size_t> last_quote() const { return last_quote_; }
 
@@ -171,6 +180,11 @@ class TreeBuilder final : public YAML::EventHandler {
       frame.has_key = false;
     } else if (!value.is_scalar()) {
       fail(value.place(), "a key has to be a text", "a text");
+    } else if (!is_plain_key(value.text())) {
+      // Keys stand in messages, and a message is one line.
+      error_ = ConfigError{
+          value.place(), "not a key", value.describe(),
+          "at most " + std::to_string(kKeyBytesMax) + " bytes without control characters"};
     } else {
       frame.entries.push_back({value.text(), value.place(), ConfigValue::null(value.place())});
       frame.has_key = true;
@@ -200,6 +214,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   PlaceFinder& places_;
   std::vector<Frame> stack_;
+  Place start_;
   ConfigValue root_;
   std::optional<std::size_t> last_quote_;
   std::optional<ConfigError> error_;
@@ -319,7 +334,7 @@ std::optional<ConfigError> build(const std::string& text, TreeBuilder& builder,
     PlaceFinder end_places = places;
     TreeBuilder second(end_places);
     if (parser.HandleNextDocument(second)) {
-      return ConfigError{second.root().place(), "a second document", "", "one document"};
+      return ConfigError{second.start(), "a second document", "", "one document"};
     }
   } catch (const YAML::Exception& exception) {
     // What we refused ourselves is the better message, and the earlier one.
