@@ -30,7 +30,8 @@ Result<Deployment> check_file(const std::string& path, const std::vector<std::st
   for (const std::string& setting : overrides) {
     const std::size_t equals = setting.find('=');
     if (equals == std::string::npos) {
-      return unexpected(ConfigError{{"--set " + setting, 0, 0}, "no value", "", "KEY=VALUE"});
+      const Place place{"--set " + setting, 0, 0};
+      return unexpected(ConfigError{place, "no value", "", "KEY=VALUE"});
     }
     if (auto done = apply_override(*tree, setting.substr(0, equals), setting.substr(equals + 1));
         !done) {

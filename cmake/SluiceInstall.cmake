@@ -67,3 +67,10 @@ foreach(program IN LISTS sluice_programs)
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sluice)
   endif()
 endforeach()
+
+# Programs that are scripts: beside the others in bin/, where `sluice` looks first.
+foreach(script cli/plot/sluice-plot)
+  get_filename_component(name ${script} NAME)
+  configure_file(${PROJECT_SOURCE_DIR}/${script} ${PROJECT_BINARY_DIR}/bin/${name} COPYONLY)
+  install(PROGRAMS ${script} DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sluice)
+endforeach()

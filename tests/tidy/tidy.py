@@ -42,9 +42,9 @@ OUTSIDE = {
     "core": ["tl/expected.hpp"],
     "core/flow": ["emmintrin.h", "immintrin.h"],
     "core/functions": ["emmintrin.h", "immintrin.h"],
-    "core/deployment": ["yaml-cpp/"],
+    "core/deployment": ["yaml-cpp/", "nlohmann/"],
     "scaling": ["Eigen/"],
-    "backends/ns3": ["ns3/", "fmt/"],
+    "backends/ns3": ["ns3/", "fmt/", "pcap/"],
     "sim": ["ns3/", "fmt/", "nlohmann/", "CLI/", "pcap/", "pcap.h"],
     "cli": ["fmt/", "nlohmann/", "CLI/"],
     "placement": ["boost/", "glpk.h", "Eigen/", "fmt/", "nlohmann/", "CLI/"],
@@ -319,7 +319,7 @@ NOT_WITH_NS3 = {
 # Debian's libns3 itself links libgsl: the one known exception. Only libns3 may bring it.
 KNOWN = "libgsl"
 # The programs that are meant to simulate; all others must be free of ns-3.
-SIMULATING = {"sluice-sim", "sluice-bench"}
+SIMULATING = {"sluice-sim", "sluice-bench", "sluice-bench-sim"}
 
 
 def library_problems(program, closure, direct):
