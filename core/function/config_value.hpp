@@ -16,9 +16,9 @@ namespace sluice {
 
 /// A piece of a user's configuration with its place: scalar, list or map, in file order.
 ///
-/// It stands between the file format and those who read settings, so that a network function neither
-/// links a YAML library nor loses the line in which a value stands. Scalars stay text until somebody
-/// says which unit he wants.
+/// It stands between the file format and those who read settings, so that a network function
+/// neither links a YAML library nor loses the line in which a value stands. Scalars stay text until
+/// somebody says which unit he wants.
 class ConfigValue {
  public:
   enum class Kind : std::uint8_t { kNull, kScalar, kList, kMap };
@@ -62,9 +62,10 @@ struct ConfigValue::Entry {
 
 /// Reads the settings of one map and remembers the first thing that is wrong with it.
 ///
-/// Each call names a key, its unit by its name, and its limits; it returns the value, or the default
-/// when the key is absent or wrong. `finish` then gives the first error in file order of checking, or
-/// an unknown key with the nearest known one. So a caller reads like a list of its settings.
+/// Each call names a key, its unit by its name, and its limits; it returns the value, or the
+/// default when the key is absent or wrong. `finish` then gives the first error in file order of
+/// checking, or an unknown key with the nearest known one. So a caller reads like a list of its
+/// settings.
 class MapReader {
  public:
   /// `path` is how messages call the map: "services.ids". A `value` that is no map is an error.
@@ -109,8 +110,8 @@ class MapReader {
 
   [[nodiscard]] std::string path_of(std::string_view key) const;
   [[nodiscard]] bool failed() const { return error_.has_value() || missing_.has_value(); }
-  /// The first error; else an unknown key; else a missing one (which the unknown one may be, misspelt);
-  /// else nothing.
+  /// The first error; else an unknown key; else a missing one (which the unknown one may be,
+  /// misspelt); else nothing.
   [[nodiscard]] std::optional<ConfigError> finish();
 
  private:
