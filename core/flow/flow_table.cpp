@@ -152,30 +152,23 @@ void FlowTable::lookup(std::span<const FlowKey> keys, std::span<const std::uint6
 /// The buckets were prefetched. Two passes: candidates by signature, then keys.
 void FlowTable::lookup_batch(const FlowKey* keys, const std::uint64_t* hashes, std::uint32_t* slots,
                              std::size_t count, std::uint64_t now_ns) noexcept {
+  constexpr std::uint32_t kLastPlace = 1u << (kBucketSize - 1);
   std::array<std::uint32_t, kBatchMax> places;
   for (std::size_t i = 0; i < count; ++i) {
     const Bucket& bucket = buckets_[home_of(hashes[i])];
     places[i] = places_with(bucket.signatures.data(), signature_of(hashes[i]));
-    // Without a candidate this fetches the slot of place 0, which harms nothing and spares a
-    // branch.
-    const auto first =
-        static_cast<std::uint32_t>(std::countr_zero(places[i] | 0x1000u)) % kBucketSize;
+    // Without a candidate this fetches the slot of the last place: harmless, and spares a branch.
+    const auto first = static_cast<std::uint32_t>(std::countr_zero(places[i] | kLastPlace));
     slots[i] = bucket.slots[first];
     __builtin_prefetch(&slot_at(slots[i]), 1);
   }
   for (std::size_t i = 0; i < count; ++i) {
     const Bucket& bucket = buckets_[home_of(hashes[i])];
-    std::uint32_t slot = kNoSlot;
-    for (std::uint32_t rest = places[i]; rest != 0; rest &= rest - 1) {
-      const std::uint32_t candidate =
-          bucket.slots[static_cast<std::uint32_t>(std::countr_zero(rest))];
-      if (same_key(slot_at(candidate).key, keys[i])) [[likely]] {
-        slot = candidate;
-        break;
-      }
-    }
-    if (slot == kNoSlot && bucket.passed_on != 0) [[unlikely]] {
-      slot = find_in_later_buckets(keys[i], hashes[i]);
+    std::uint32_t slot = slots[i];
+    if (places[i] == 0 || !same_key(slot_at(slot).key, keys[i])) {
+      const std::uint32_t others = places[i] & (places[i] - 1);
+      const bool done = others == 0 && bucket.passed_on == 0;
+      slot = done ? kNoSlot : find(keys[i], hashes[i]);
     }
     if (slot != kNoSlot) slot_at(slot).entry.last_seen_ns = now_ns;
     slots[i] = slot;
