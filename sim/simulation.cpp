@@ -45,6 +45,7 @@ struct PortWorld {
 
 struct TrafficWorld {
   std::unique_ptr<FrameSource> source;
+  std::unique_ptr<FrameSource> replies;  ///< Of a replay whose servers have a port of their own.
   std::unique_ptr<TcpTransfers> transfers;
   std::uint64_t offered_before = 0;
 };
@@ -144,6 +145,8 @@ class Simulation {
   void build_burst_link(PortWorld& port, const PortSpec& spec);
   void build_stock_link(PortWorld& port, const PortSpec& spec);
   Result<void> build_traffic(std::size_t index);
+  Result<std::unique_ptr<FrameSource>> make_source(std::size_t index, PortRef into,
+                                                   ReplayGenerator::Side side);
   void build_transfers(const TrafficSpec& spec, const TcpTraffic& tcp, std::uint64_t number);
   void build_sinks();
   Result<void> plan_faults();
@@ -338,15 +341,29 @@ Result<void> Simulation::build_traffic(std::size_t index) {
     build_transfers(spec, *tcp, index);
     return {};
   }
-  const PortSpec& port =
-      deployment_.hosts[index_of(spec.into.host)].ports[index_of(spec.into.port)];
-  auto generator =
-      make_generator(spec, port.frame_size_max, options_.folder, deployment_.run.seed, index);
-  if (!generator) return unexpected(generator.error());
-  world.source = std::make_unique<FrameSource>(port_at(spec.into).peer_device,
-                                               std::move(*generator));
-  schedule_at(spec.start, [source = world.source.get(), stop = spec.stop] { source->start(stop); });
+  using Side = ReplayGenerator::Side;
+  const auto* replay = std::get_if<ReplayTraffic>(&spec.kind);
+  const bool two_sides = replay != nullptr && replay->to.has_value();
+  auto source = make_source(index, spec.into, two_sides ? Side::kClients : Side::kAll);
+  if (!source) return unexpected(source.error());
+  world.source = std::move(*source);
+  if (!two_sides) return {};
+  auto replies = make_source(index, *replay->to, Side::kServers);
+  if (!replies) return unexpected(replies.error());
+  world.replies = std::move(*replies);
   return {};
+}
+
+Result<std::unique_ptr<FrameSource>> Simulation::make_source(std::size_t index, PortRef into,
+                                                             ReplayGenerator::Side side) {
+  const TrafficSpec& spec = deployment_.traffic[index];
+  const PortSpec& port = deployment_.hosts[index_of(into.host)].ports[index_of(into.port)];
+  auto generator = make_generator(spec, port.frame_size_max, options_.folder,
+                                  deployment_.run.seed, index, side);
+  if (!generator) return unexpected(generator.error());
+  auto source = std::make_unique<FrameSource>(port_at(into).peer_device, std::move(*generator));
+  schedule_at(spec.start, [each = source.get(), stop = spec.stop] { each->start(stop); });
+  return source;
 }
 
 void Simulation::build_transfers(const TrafficSpec& spec, const TcpTraffic& tcp,
@@ -431,6 +448,7 @@ SimulationResult Simulation::run() {
 void Simulation::stop() {
   for (TrafficWorld& world : traffic_) {
     if (world.source != nullptr) world.source->stop();
+    if (world.replies != nullptr) world.replies->stop();
   }
   events_of_run_ = ns3::Simulator::GetEventCount();
   ns3::Simulator::Stop(to_time(complete_ ? kSettleTime : Duration::zero()));
@@ -587,7 +605,9 @@ void Simulation::record_traffic(Instant now) {
   for (std::size_t i = 0; i < traffic_.size(); ++i) {
     TrafficWorld& world = traffic_[i];
     if (world.source != nullptr) {
-      const std::uint64_t bytes = world.source->counters().bytes;
+      const std::uint64_t bytes =
+          world.source->counters().bytes +
+          (world.replies != nullptr ? world.replies->counters().bytes : 0);
       row(now, "traffic:" + deployment_.traffic[i].name, "offered_bps",
           per_second((bytes - world.offered_before) * 8), "bit/s");
       offered_bytes_ += bytes - world.offered_before;

@@ -232,7 +232,8 @@ void Worker::steer_fresh(Fresh& fresh, Instant now) noexcept {
     }
     if (slot != kNoSlot && opens) reopen(slot);
     if (slot == kNoSlot) {
-      const ChainId chain = snapshot_->classifier->match(fresh.keys[i]);
+      ChainId chain = snapshot_->classifier->match(fresh.keys[i]);
+      if (chain == kNoChain) chain = chain_of_reply(fresh.keys[i], now);
       if (chain == kNoChain) {
         const auto bytes = options_.memory.bytes(packet);
         const auto headers = parse(bytes);
@@ -369,44 +370,100 @@ std::uint32_t Worker::start_flow(const FlowKey& key, std::uint16_t chain_index,
   SLUICE_CHECK(chain.steps.size() <= options_.flows.pin_count_max);
   const std::uint32_t slot = flows_.insert(key, now);
   if (slot == kNoSlot) return kNoSlot;
-  FlowEntry& entry = flows_.entry(slot);
-  entry.sticky_tag = 0;
-  entry.peer = kNoSlot;
-  entry.chain = chain_index;
-  entry.flags = 0;
-  ++chain_flows_[chain_index];
-  ++statistics_.flows_started;
+  begin_entry(slot, chain);
   pin_flow(slot, chain, now);
-  if (options_.observer != nullptr) {
-    options_.observer->flow_started(now, flow_of(slot), key, chain_index,
-                                    flows_.pins(slot).first(chain.steps.size()));
-  }
+  announce(slot, chain, now);
   return slot;
 }
 
+void Worker::begin_entry(std::uint32_t slot, const ChainVersion& chain) noexcept {
+  FlowEntry& entry = flows_.entry(slot);
+  entry.sticky_tag = 0;
+  entry.peer = kNoSlot;
+  entry.chain = chain.index;
+  entry.flags = 0;
+  ++chain_flows_[chain.index];
+  ++statistics_.flows_started;
+}
+
+void Worker::announce(std::uint32_t slot, const ChainVersion& chain, Instant now) noexcept {
+  if (options_.observer == nullptr) return;
+  options_.observer->flow_started(now, flow_of(slot), flows_.key(slot), chain.index,
+                                  flows_.pins(slot).first(chain.steps.size()));
+}
+
+/// The reverse chain that a packet which no rule wants belongs to, when it answers a flow of the
+/// forward chain whose first packet has not left yet: link_reverse() will be too late for it.
+ChainId Worker::chain_of_reply(const FlowKey& key, Instant now) noexcept {
+  for (const std::uint16_t index : snapshot_->active) {
+    if (index == kChainNone) continue;
+    const ChainVersion& chain = *snapshot_->chains[index];
+    if (!chain.is_reverse || index_of(chain.from) != key.ingress) continue;
+    const FlowKey forward = key.reversed(chain.to);
+    std::uint32_t slot = kNoSlot;
+    flows_.lookup({&forward, 1}, {&slot, 1}, now);
+    if (slot == kNoSlot) continue;
+    if (snapshot_->chains[flows_.entry(slot).chain]->chain == chain.reverse) return chain.chain;
+  }
+  return kNoChain;
+}
+
+/// Makes two flows the two directions of one session.
+void Worker::make_peers(std::uint32_t slot, std::uint32_t other) noexcept {
+  flows_.entry(slot).peer = other;
+  flows_.entry(other).peer = slot;
+  flows_.entry(slot).flags |= kReverseKnown;
+  flows_.entry(other).flags |= kReverseKnown;
+}
+
 /// Chooses an instance for each step of a new flow, so that all pins can travel with its packets.
+/// What the other direction of its session uses already, it uses too.
 void Worker::pin_flow(std::uint32_t slot, const ChainVersion& chain, Instant now) noexcept {
   const FlowKey& key = flows_.key(slot);
-  const std::span<Pin> pins = flows_.pins(slot);
-  std::uint32_t opposite = kNoSlot;
+  std::uint32_t other = kNoSlot;
   if (chain.to != kNoPort && key.ip_version != 0) {
     const FlowKey reply = key.reversed(chain.to);
-    flows_.lookup({&reply, 1}, {&opposite, 1}, now);
+    flows_.lookup({&reply, 1}, {&other, 1}, now);
   }
+  const ChainVersion* opposite =
+      other == kNoSlot ? nullptr : snapshot_->chains[flows_.entry(other).chain].get();
+  const bool is_session = opposite != nullptr && opposite->chain == chain.reverse;
+  if (is_session && flows_.entry(other).peer == kNoSlot) make_peers(slot, other);
+  pin_steps(slot, chain, other, is_session, now);
+}
+
+/// @param other The flow whose pins to take over for services that want both directions together,
+/// all of them when `is_session`; kNoSlot: none.
+void Worker::pin_steps(std::uint32_t slot, const ChainVersion& chain, std::uint32_t other,
+                       bool is_session, Instant now) noexcept {
+  const std::span<Pin> pins = flows_.pins(slot);
   for (std::size_t i = 0; i < chain.steps.size(); ++i) {
     const ServiceId wanted = chain.steps[i].service;
     const ServiceRoute& service = snapshot_->services[index_of(wanted)];
     pins[i] = Pin{};
     if (service.service.affinity == Affinity::kNone) continue;
-    if (service.service.affinity == Affinity::kSession && opposite != kNoSlot) {
-      const auto& steps = snapshot_->chains[flows_.entry(opposite).chain]->steps;
-      for (std::size_t j = 0; j < steps.size(); ++j) {
-        if (steps[j].service == wanted) pins[i] = flows_.pins(opposite)[j];
+    if (other != kNoSlot && (is_session || service.service.affinity == Affinity::kSession)) {
+      // From the far end, for a service that stands twice in the chain: steps are mirrored.
+      const auto& steps = snapshot_->chains[flows_.entry(other).chain]->steps;
+      const std::size_t mirrored = chain.steps.size() - 1 - i;
+      if (is_session && mirrored < steps.size() && steps[mirrored].service == wanted) {
+        pins[i] = flows_.pins(other)[mirrored];
+      } else {
+        for (std::size_t j = 0; j < steps.size(); ++j) {
+          if (steps[j].service == wanted) pins[i] = flows_.pins(other)[j];
+        }
       }
+      if (pins[i].is_set() && !is_alive(pins[i], wanted)) pins[i] = Pin{};
     }
-    if (!pins[i].is_set()) pins[i] = choose(service, key, now);
+    if (!pins[i].is_set()) pins[i] = choose(service, flows_.key(slot), now);
     if (pins[i].is_set()) ++instance_flows_[pins[i].instance];
   }
+}
+
+/// Whether a pin names a living instance of `service`.
+bool Worker::is_alive(Pin pin, ServiceId service) const noexcept {
+  const InstanceRoute& route = snapshot_->instances[pin.instance];
+  return route.channel != nullptr && route.service == service;
 }
 
 Pin Worker::choose(const ServiceRoute& service, const FlowKey& key, Instant now) noexcept {
@@ -531,8 +588,8 @@ void Worker::reopen(std::uint32_t slot) noexcept {
 
 /// Stores the opposite direction of a flow as it leaves, with the same instances, so that replies
 /// find them also when the way has rewritten the headers.
-void Worker::link_reverse(const Packet& packet, const ChainVersion& chain, Instant now) noexcept {
-  const std::uint16_t reverse_index = snapshot_->active[index_of(chain.reverse)];
+void Worker::link_reverse(const Packet& packet, ChainId reverse_chain, Instant now) noexcept {
+  const std::uint16_t reverse_index = snapshot_->active[index_of(reverse_chain)];
   if (reverse_index == kChainNone) return;
   const std::uint32_t slot = slot_of(packet.flow);
   flows_.entry(slot).flags |= kReverseKnown;
@@ -546,32 +603,13 @@ void Worker::link_reverse(const Packet& packet, const ChainVersion& chain, Insta
   if (other == kNoSlot) {
     other = flows_.insert(key, now);
     if (other == kNoSlot) return;  // Full: replies will be dropped for it, and counted.
-    FlowEntry& entry = flows_.entry(other);
-    entry.sticky_tag = 0;
-    entry.peer = kNoSlot;
-    entry.chain = reverse_index;
-    entry.flags = kReverseKnown;
-    ++chain_flows_[reverse_index];
-    ++statistics_.flows_started;
-    const std::span<Pin> pins = flows_.pins(other);
-    const std::span<const Pin> forward = flows_.pins(slot);
-    const std::size_t count = reverse.steps.size();
-    for (std::size_t i = 0; i < count; ++i) {
-      pins[i] = Pin{};
-      const std::size_t mirrored = count - 1 - i;
-      const bool same =
-          chain.steps.size() == count && chain.steps[mirrored].service == reverse.steps[i].service;
-      const ServiceRoute& service = snapshot_->services[index_of(reverse.steps[i].service)];
-      if (service.service.affinity == Affinity::kNone) continue;
-      pins[i] = same ? forward[mirrored] : choose(service, key, now);
-      if (pins[i].is_set()) ++instance_flows_[pins[i].instance];
-    }
-    if (options_.observer != nullptr) {
-      options_.observer->flow_started(now, flow_of(other), key, reverse_index, pins.first(count));
-    }
+    begin_entry(other, reverse);
+    make_peers(slot, other);
+    pin_steps(other, reverse, slot, true, now);
+    announce(other, reverse, now);
+  } else if (flows_.entry(other).peer == kNoSlot) {
+    make_peers(slot, other);
   }
-  flows_.entry(slot).peer = other;
-  flows_.entry(other).peer = slot;
 }
 
 void Worker::end_flow(std::uint32_t slot, Instant now) noexcept {
@@ -760,7 +798,7 @@ void Worker::leave(Packet packet, PortId port, Instant now) noexcept {
     const ChainVersion& chain = *chain_of(packet);
     if (chain.reverse != kNoChain && !chain.is_reverse &&
         (flows_.entry(slot_of(packet.flow)).flags & kReverseKnown) == 0) {
-      link_reverse(packet, chain, now);
+      link_reverse(packet, chain.reverse, now);
     }
     auto& latency = statistics_.chains[index_of(chain.chain)].latency;
     latency.add(now - instant_from_ns(packet.arrival), 1);

@@ -132,8 +132,15 @@ class Worker {
 
   // Flows.
   std::uint32_t start_flow(const FlowKey& key, std::uint16_t chain_index, Instant now) noexcept;
+  void begin_entry(std::uint32_t slot, const ChainVersion& chain) noexcept;
+  void announce(std::uint32_t slot, const ChainVersion& chain, Instant now) noexcept;
+  ChainId chain_of_reply(const FlowKey& key, Instant now) noexcept;
+  void make_peers(std::uint32_t slot, std::uint32_t other) noexcept;
   void pin_flow(std::uint32_t slot, const ChainVersion& chain, Instant now) noexcept;
-  void link_reverse(const Packet& packet, const ChainVersion& chain, Instant now) noexcept;
+  void pin_steps(std::uint32_t slot, const ChainVersion& chain, std::uint32_t other, bool is_session,
+                 Instant now) noexcept;
+  [[nodiscard]] bool is_alive(Pin pin, ServiceId service) const noexcept;
+  void link_reverse(const Packet& packet, ChainId reverse_chain, Instant now) noexcept;
   void end_flow(std::uint32_t slot, Instant now) noexcept;
   void expire(Instant now, std::uint32_t budget) noexcept;
   void track_tcp(std::uint32_t slot, std::uint8_t tcp_flags, Instant now) noexcept;

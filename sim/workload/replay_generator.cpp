@@ -150,25 +150,38 @@ std::optional<Duration> ReplayGenerator::time_of_next() {
          frame.at;
 }
 
+/// Frames of nobody (no IP, say) count as the clients'.
+bool ReplayGenerator::is_ours(const Plan& plan) const noexcept {
+  if (options_.side == Side::kAll) return true;
+  return (plan.client == Client::kDestination) == (options_.side == Side::kServers);
+}
+
+void ReplayGenerator::advance() noexcept {
+  bits_ += 8.0 * capture_->frames()[position_].length;
+  if (++position_ < capture_->frames().size()) return;
+  position_ = 0;
+  ++pass_;
+  begin_pass();
+}
+
 std::optional<ReplayGenerator::Frame> ReplayGenerator::next(std::span<std::byte> room) {
-  if (options_.pass_count_max != 0 && pass_ >= options_.pass_count_max) return std::nullopt;
-  const auto at = time_of_next();
-  if (!at || Instant{*at} >= options_.stop) return std::nullopt;
-  const Capture::Frame& frame = capture_->frames()[position_];
-  SLUICE_CHECK(frame.length <= room.size());
-  const auto bytes = capture_->bytes(frame);
-  std::memcpy(room.data(), bytes.data(), bytes.size());
-  const Plan& plan = plans_[position_];
-  if (options_.rewrite && plan.client != Client::kNone) {
-    rewrite(room.first(frame.length), plan);
+  for (;;) {
+    if (options_.pass_count_max != 0 && pass_ >= options_.pass_count_max) return std::nullopt;
+    const auto at = time_of_next();
+    if (!at || Instant{*at} >= options_.stop) return std::nullopt;
+    const Plan& plan = plans_[position_];
+    if (!is_ours(plan)) {
+      advance();
+      continue;
+    }
+    const Capture::Frame& frame = capture_->frames()[position_];
+    SLUICE_CHECK(frame.length <= room.size());
+    const auto bytes = capture_->bytes(frame);
+    std::memcpy(room.data(), bytes.data(), bytes.size());
+    if (options_.rewrite && plan.client != Client::kNone) rewrite(room.first(frame.length), plan);
+    advance();
+    return Frame{Instant{*at}, frame.length};
   }
-  bits_ += 8.0 * frame.length;
-  if (++position_ == capture_->frames().size()) {
-    position_ = 0;
-    ++pass_;
-    begin_pass();
-  }
-  return Frame{Instant{*at}, frame.length};
 }
 
 }  // namespace sluice::sim

@@ -26,7 +26,11 @@ namespace sluice::sim {
 /// left as it was. Checksums change by difference: wrong ones in the capture stay wrong.
 class ReplayGenerator final : public FrameGenerator {
  public:
+  /// Whose frames to give out. The others pass in their time too, unseen: two generators with the
+  /// same seed play the two sides of the same sessions.
+  enum class Side : std::uint8_t { kAll, kClients, kServers };
   struct Options {
+    Side side = Side::kAll;
     bool rewrite = true;
     std::uint32_t pass_count_max = 0;  ///< 0: until `stop`.
     std::vector<RatePoint> rate;       ///< Empty: at the capture's own times.
@@ -56,6 +60,8 @@ class ReplayGenerator final : public FrameGenerator {
   void make_plans();
   void begin_pass() noexcept;
   void rewrite(std::span<std::byte> frame, const Plan& plan) const noexcept;
+  [[nodiscard]] bool is_ours(const Plan& plan) const noexcept;
+  void advance() noexcept;
   [[nodiscard]] std::optional<Duration> time_of_next();
 
   std::shared_ptr<const Capture> capture_;

@@ -16,7 +16,8 @@ namespace {
 Result<std::unique_ptr<FrameGenerator>> make_replay(const TrafficSpec& traffic,
                                                     const ReplayTraffic& replay,
                                                     std::uint16_t frame_size_max,
-                                                    const std::string& folder, std::uint64_t seed) {
+                                                    const std::string& folder, std::uint64_t seed,
+                                                    ReplayGenerator::Side side) {
   const auto path = (std::filesystem::path(folder) / replay.file).string();
   Capture::Options limits;
   limits.frame_size_max = frame_size_max;
@@ -24,7 +25,8 @@ Result<std::unique_ptr<FrameGenerator>> make_replay(const TrafficSpec& traffic,
   if (!capture) return tl::unexpected(std::move(capture).error());
   return std::make_unique<ReplayGenerator>(
       std::make_shared<const Capture>(std::move(*capture)),
-      ReplayGenerator::Options{.rewrite = replay.rewrite,
+      ReplayGenerator::Options{.side = side,
+                               .rewrite = replay.rewrite,
                                .pass_count_max = replay.pass_count_max,
                                .rate = traffic.rate,
                                .start = traffic.start,
@@ -57,14 +59,15 @@ Result<std::unique_ptr<FrameGenerator>> make_synthetic(const TrafficSpec& traffi
 Result<std::unique_ptr<FrameGenerator>> make_generator(const TrafficSpec& traffic,
                                                        std::uint16_t frame_size_max,
                                                        const std::string& folder,
-                                                       std::uint64_t seed, std::uint64_t number) {
+                                                       std::uint64_t seed, std::uint64_t number,
+                                                       ReplayGenerator::Side side) {
   Prng root{seed};
   const std::uint64_t own_seed = root.fork(0x7472616666696300u + number).next();
   if (const auto* replay = std::get_if<ReplayTraffic>(&traffic.kind)) {
-    return make_replay(traffic, *replay, frame_size_max, folder, own_seed);
+    return make_replay(traffic, *replay, frame_size_max, folder, own_seed, side);
   }
   const auto* synthetic = std::get_if<SyntheticTraffic>(&traffic.kind);
-  SLUICE_CHECK(synthetic != nullptr);
+  SLUICE_CHECK(synthetic != nullptr && side == ReplayGenerator::Side::kAll);
   return make_synthetic(traffic, *synthetic, frame_size_max, own_seed);
 }
 
