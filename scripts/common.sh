@@ -95,16 +95,38 @@ configure() {
   printf '%s' "$stamp" >"$dir/.sluice-options"
 }
 
-# build DIR [TARGET...]: builds what is out of date, with ninja's progress; silent when nothing is.
+# Shows ninja's status in one line that changes (on a terminal), and nothing when nothing is done.
+show_progress() {
+  local line width=80 open=0
+  [[ ! -t 2 ]] || width=$(tput cols 2>/dev/null || echo 80)
+  while IFS= read -r line; do
+    case $line in
+      'ninja: '*'directory'* | 'ninja: no work'* | *'Re-checking globbed'*) ;;
+      '['[0-9]*)
+        if [[ -t 2 ]]; then
+          printf '\r\033[K%s' "${line:0:width-1}" >&2
+          open=1
+        else
+          say "$line"
+        fi
+        ;;
+      *)
+        ((open == 0)) || say ''
+        open=0
+        say "$line"
+        ;;
+    esac
+  done
+  ((open == 0)) || say ''
+}
+
+# build DIR [TARGET...]: builds what is out of date; silent when nothing is.
 build() {
   local dir=$1
   shift
-  if ninja -C "$dir" -n "$@" 2>/dev/null | grep -q 'no work to do'; then
-    return
-  fi
-  say "Building ${*:-everything} in ${dir#"$root"/}"
-  NINJA_STATUS='[%f/%t %p %es] ' ninja -C "$dir" -j "$(job_count)" "$@" >&2 ||
-    die 1 "the build failed"
+  # Not `ninja -n` first: it cannot tell, for it does not look at globbed folders.
+  NINJA_STATUS='[%f/%t %p %es] ' ninja -C "$dir" -j "$(job_count)" "$@" 2>&1 | show_progress ||
+    die 1 "the build of ${*:-everything} in ${dir#"$root"/} failed"
 }
 
 # Builds the programs. A folder that ./test set up before keeps its tests configured: switching them
