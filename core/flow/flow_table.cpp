@@ -356,11 +356,13 @@ std::uint32_t FlowTable::expire(Instant now, std::uint32_t budget,
   }
   const auto out_size = static_cast<std::uint32_t>(std::min<std::size_t>(out.size(), capacity_));
   std::uint32_t count = 0;
-  const auto look_at = [&](std::uint32_t slot) {
+  // A flow seen since it was put into its list may have ended too, but after those of later lists:
+  // it goes there, to keep the order.
+  const auto look_at = [&](std::uint32_t slot, std::uint64_t due_max_ns) {
     --budget;
     list_remove(slot);
     const std::uint64_t due = due_ns(slot_at(slot));
-    if (due <= now_ns_) {
+    if (due <= due_max_ns) {
       out[count++] = slot;
       list_append(kReported, slot);
     } else {
@@ -372,7 +374,7 @@ std::uint32_t FlowTable::expire(Instant now, std::uint32_t budget,
   for (bool more = (last_reported & kListFlag) == 0; more && budget > 0 && count < out_size;) {
     const std::uint32_t slot = lists_[kReported].first;
     more = slot != last_reported;
-    look_at(slot);
+    look_at(slot, now_ns_);
   }
   while (tick_done_ < tick_now) {
     const std::uint32_t slot = lists_[(tick_done_ + 1) % kWheelSize].first;
@@ -381,7 +383,7 @@ std::uint32_t FlowTable::expire(Instant now, std::uint32_t budget,
       continue;
     }
     if (budget == 0 || count == out_size) break;
-    look_at(slot);
+    look_at(slot, (tick_done_ + 1) * tick_ns_);
   }
   return count;
 }

@@ -190,6 +190,14 @@ TEST(FlowTable, ExpireStopsAtItsBudget) {
   EXPECT_EQ(table.expire(later, 1000, out), 64u);
 }
 
+TEST(FlowTable, FlowSeenSinceEndsAfterThoseDueBeforeIt) {
+  FlowTable table{{.flow_count_max = 10, .idle_timeout = seconds{5}}};
+  const std::uint32_t first = table.insert(key_number(1), kStart);
+  const std::uint32_t second = table.insert(key_number(2), kStart + milliseconds{100});
+  (void)lookup_one(table, key_number(1), kStart + milliseconds{200});
+  EXPECT_EQ(expire_all(table, kStart + seconds{9}), (std::vector<std::uint32_t>{second, first}));
+}
+
 TEST(FlowTable, ExpireReportsAFlowOnceAfterALongSilence) {
   FlowTable table{{.flow_count_max = 1000, .idle_timeout = seconds{5}}};
   for (std::uint32_t i = 0; i < 500; ++i) {
