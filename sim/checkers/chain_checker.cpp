@@ -15,7 +15,8 @@ constexpr std::uint32_t kOnTheWay =
     bit(DropReason::kInstanceStopped) | bit(DropReason::kTtl) | bit(DropReason::kMtu) |
     bit(DropReason::kHopLimit) | bit(DropReason::kNoBuffer) | bit(DropReason::kPortFull) |
     bit(DropReason::kNoPort) | bit(DropReason::kWorkerRing) | bit(DropReason::kUnknownPeer) |
-    bit(DropReason::kShutdown) | bit(DropReason::kBadDescriptor) | bit(DropReason::kHoldLimit);
+    bit(DropReason::kShutdown) | bit(DropReason::kBadDescriptor) | bit(DropReason::kHoldLimit) |
+    bit(DropReason::kFlowEnded);
 /// What may end it before it has a chain.
 constexpr std::uint32_t kAtEntry = kOnTheWay | bit(DropReason::kParseError) |
                                    bit(DropReason::kNoChain) | bit(DropReason::kTableFull) |

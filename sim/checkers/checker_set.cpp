@@ -93,6 +93,7 @@ void CheckerSet::dropped(Instant now, std::span<const Packet> packets, DropReaso
   conservation_.dropped(now, packets, reason);
   ownership_.dropped(now, packets, reason);
   chains_.dropped(now, packets, reason);
+  flows_.dropped(now, packets, reason);
 }
 
 void CheckerSet::lent(Instant now, InstanceId instance, std::span<const std::uint32_t> buffers) {
@@ -161,6 +162,7 @@ void CheckerSet::instance_ended(Instant now, InstanceId instance, bool) {
 void CheckerSet::end(Instant now, std::span<const WorkerStatistics* const> workers) {
   liveness_.end(now);
   ownership_.end(now);
+  flows_.end(now);
   conservation_.end(now);
   if (!workers.empty()) conservation_.audit(now, workers, chains_.copies_skipped());
 }

@@ -7,7 +7,10 @@
 namespace sluice::sim {
 
 FlowChecker::FlowChecker(const Options& options, ViolationLog& log)
-    : options_(options), lives_(options.instance_count_max, Life::kNone), log_(log) {}
+    : options_(options),
+      left_as_dead_(options.instance_count_max, false),
+      lives_(options.instance_count_max, Life::kNone),
+      log_(log) {}
 
 void FlowChecker::widen(std::uint32_t stride) {
   if (stride <= stride_) return;
@@ -28,7 +31,9 @@ void FlowChecker::published(const ChainVersion& chain) {
 }
 
 void FlowChecker::instance_started(InstanceId instance) noexcept {
-  if (index_of(instance) < lives_.size()) lives_[index_of(instance)] = Life::kRunning;
+  if (index_of(instance) >= lives_.size()) return;
+  lives_[index_of(instance)] = Life::kRunning;
+  left_as_dead_[index_of(instance)] = false;
 }
 
 void FlowChecker::instance_draining(InstanceId instance) noexcept {
@@ -119,7 +124,7 @@ void FlowChecker::flow_started(Instant now, FlowId flow, std::uint16_t chain_ind
                 fmt::format("flow {} starts with {} pins in chain {}, which was not published so",
                             flow, pins.size(), chain_index));
   }
-  entry = {kNever, chain_index, true};
+  entry = {now_ns, kNever, chain_index, true};
   for (std::uint32_t step = 0; step < stride_; ++step) {
     pin_of(flow, step) = step < pins.size() ? pins[step].instance : std::uint16_t{0xffff};
   }
@@ -145,11 +150,9 @@ void FlowChecker::flow_repinned(Instant now, FlowId flow, std::uint8_t step, Pin
                 fmt::format("flow {} is re-pinned at step {} from instance {}, but was on {}", flow,
                             step, from.instance, pin_of(flow, step)));
   }
-  if (cause == RepinCause::kInstanceDied && from.instance < lives_.size() &&
-      lives_[from.instance] != Life::kEnded) {
-    log_.report(Property::kAffinity, now,
-                fmt::format("flow {} leaves instance {} at step {} as if that had ended", flow,
-                            from.instance, step));
+  // The host stops using an instance before it says that the instance ended: see end().
+  if (cause == RepinCause::kInstanceDied && from.instance < lives_.size()) {
+    left_as_dead_[from.instance] = true;
   }
   count_pins(flow, *entry, -1);
   pin_of(flow, step) = to.instance;
@@ -172,6 +175,31 @@ void FlowChecker::flow_ended(Instant now, FlowId flow) {
   entry.live = false;
   entry.ended_ns = now.time_since_epoch().count();
   --live_count_;
+}
+
+/// A living flow loses nothing as ended. A packet that came before its flow number was given anew
+/// is of the flow before.
+void FlowChecker::dropped(Instant now, std::span<const Packet> packets,
+                          DropReason reason) noexcept {
+  if (reason != DropReason::kFlowEnded) return;
+  log_.evaluated(Property::kAffinity, packets.size());
+  for (const Packet& packet : packets) {
+    const Flow* entry = live_flow(packet.flow);
+    if (entry == nullptr || static_cast<std::int64_t>(packet.arrival) < entry->started_ns) continue;
+    log_.report(Property::kAffinity, now,
+                fmt::format("buffer {} is dropped because flow {} ended, but the flow lives",
+                            packet.buffer, packet.flow));
+  }
+}
+
+void FlowChecker::end(Instant now) {
+  for (std::size_t i = 0; i < lives_.size(); ++i) {
+    if (!left_as_dead_[i]) continue;
+    log_.evaluated(Property::kAffinity);
+    if (lives_[i] == Life::kEnded) continue;
+    log_.report(Property::kAffinity, now,
+                fmt::format("flows left instance {} as if that had ended, but it did not", i));
+  }
 }
 
 void FlowChecker::classified(Instant now, std::span<const Packet> packets) noexcept {

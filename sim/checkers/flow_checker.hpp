@@ -35,10 +35,14 @@ class FlowChecker {
 
   void classified(Instant now, std::span<const Packet> packets) noexcept;
   void delivered(Instant now, InstanceId instance, std::span<const Packet> packets) noexcept;
+  void dropped(Instant now, std::span<const Packet> packets, DropReason reason) noexcept;
+  /// An instance that flows left as dead must have ended.
+  void end(Instant now);
 
  private:
   enum class Life : std::uint8_t { kNone, kRunning, kDraining, kEnded };
   struct Flow {
+    std::int64_t started_ns = 0;
     std::int64_t ended_ns = kNever;
     std::uint16_t chain = 0xffff;
     bool live = false;
@@ -66,8 +70,10 @@ class FlowChecker {
   std::vector<Flow> flows_;          ///< By flow slot; grows with the slots seen.
   std::vector<std::uint16_t> pins_;  ///< `stride_` instances a flow slot; 0xffff: none yet.
   std::uint32_t stride_ = 4;
-  std::vector<Chain> chains_;            ///< By ChainVersion::index.
-  std::vector<Life> lives_;              ///< By instance.
+  std::vector<Chain> chains_;  ///< By ChainVersion::index.
+  std::vector<bool>
+      left_as_dead_;         ///< By instance: re-pinned away from, before it was said to end.
+  std::vector<Life> lives_;  ///< By instance.
   std::vector<std::uint32_t> flows_on_;  ///< Live flows by chain number and instance.
   std::uint32_t live_count_ = 0;
   ViolationLog& log_;

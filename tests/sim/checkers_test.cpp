@@ -703,7 +703,8 @@ TEST(FlowChecker, SeesAMoveAwayFromALivingInstance) {
   Host host;
   host.whole_way(1);
   host.checkers.flow_repinned(host.tick(), 7, 1, {0, 2}, {0, 3}, RepinCause::kInstanceDied);
-  expect_one(host, Property::kAffinity, "as if that had ended");
+  host.end();
+  expect_one(host, Property::kAffinity, "as if that had ended, but it did not");
 }
 
 TEST(FlowChecker, AcceptsALoggedMoveFromALivingInstance) {
@@ -777,6 +778,20 @@ TEST(FlowChecker, AcceptsTheReplyOfALivingFlowOnADrainingInstance) {
   host.checkers.flow_ended(host.tick(), 8);
   host.start_flow(9, 1, {{0, 2}, {0, 1}});
   expect_one(host, Property::kDrainRespected, "which drains");
+}
+
+TEST(FlowChecker, SeesALivingFlowsPacketDroppedAsEnded) {
+  Host host;
+  host.whole_way(2);
+  const Packet packet = host.after_firewall(1);
+  host.drop(packet, DropReason::kFlowEnded);
+  expect_one(host, Property::kAffinity, "but the flow lives");
+
+  Host right;
+  const Packet late = right.after_firewall(1);
+  right.checkers.flow_ended(right.tick(), 7);
+  right.drop(late, DropReason::kFlowEnded);
+  EXPECT_EQ(right.count(), 0u) << right.first();
 }
 
 TEST(FlowChecker, SeesMoreFlowsThanTheCapacity) {
