@@ -7,6 +7,7 @@
 
 #include "core/prng.hpp"
 #include "sim/checkers/checker_set.hpp"
+#include "sim/trace_hash/observer_list.hpp"
 #include "sim/trace_hash/trace_hash.hpp"
 #include "tests/core/host/host_rig.hpp"
 
@@ -16,69 +17,6 @@ namespace {
 using namespace std::chrono_literals;
 using test::LoopbackHost;
 using test::RigBuilder;
-
-/// The checkers and the trace, both at one host.
-class Both final : public Observer {
- public:
-  explicit Both(CheckerSet::Options options) : checkers(std::move(options)) {}
-  void received(Instant t, PortId port, std::span<const Packet> p) override {
-    checkers.received(t, port, p), trace.received(t, port, p);
-  }
-  void classified(Instant t, std::span<const Packet> p) override {
-    checkers.classified(t, p), trace.classified(t, p);
-  }
-  void delivered(Instant t, InstanceId i, std::span<const Packet> p) override {
-    checkers.delivered(t, i, p), trace.delivered(t, i, p);
-  }
-  void returned(Instant t, InstanceId i, std::span<const Packet> p) override {
-    checkers.returned(t, i, p), trace.returned(t, i, p);
-  }
-  void generated(Instant t, InstanceId i, std::span<const Packet> p) override {
-    checkers.generated(t, i, p), trace.generated(t, i, p);
-  }
-  void copied(Instant t, const Packet& from, const Packet& to) override {
-    checkers.copied(t, from, to), trace.copied(t, from, to);
-  }
-  void sent(Instant t, PortId port, std::span<const Packet> p) override {
-    checkers.sent(t, port, p), trace.sent(t, port, p);
-  }
-  void dropped(Instant t, std::span<const Packet> p, DropReason reason) override {
-    checkers.dropped(t, p, reason), trace.dropped(t, p, reason);
-  }
-  void lent(Instant t, InstanceId i, std::span<const std::uint32_t> b) override {
-    checkers.lent(t, i, b), trace.lent(t, i, b);
-  }
-  void unlent(Instant t, InstanceId i, std::span<const std::uint32_t> b) override {
-    checkers.unlent(t, i, b), trace.unlent(t, i, b);
-  }
-  void flow_started(Instant t, FlowId flow, const FlowKey& key, std::uint16_t chain,
-                    std::span<const Pin> pins) override {
-    checkers.flow_started(t, flow, key, chain, pins), trace.flow_started(t, flow, key, chain, pins);
-  }
-  void flow_repinned(Instant t, FlowId flow, std::uint8_t step, Pin from, Pin to,
-                     RepinCause cause) override {
-    checkers.flow_repinned(t, flow, step, from, to, cause);
-    trace.flow_repinned(t, flow, step, from, to, cause);
-  }
-  void flow_ended(Instant t, FlowId flow) override {
-    checkers.flow_ended(t, flow), trace.flow_ended(t, flow);
-  }
-  void chain_published(Instant t, const ChainVersion& chain) override {
-    checkers.chain_published(t, chain), trace.chain_published(t, chain);
-  }
-  void instance_started(Instant t, InstanceId i, ServiceId service) override {
-    checkers.instance_started(t, i, service), trace.instance_started(t, i, service);
-  }
-  void instance_draining(Instant t, InstanceId i) override {
-    checkers.instance_draining(t, i), trace.instance_draining(t, i);
-  }
-  void instance_ended(Instant t, InstanceId i, bool died) override {
-    checkers.instance_ended(t, i, died), trace.instance_ended(t, i, died);
-  }
-
-  CheckerSet checkers;
-  TraceHash trace;
-};
 
 struct Outcome {
   std::vector<std::string> violations;
@@ -142,8 +80,10 @@ Outcome run(std::uint64_t seed, std::uint16_t worker_count, bool everything = tr
   for (const auto& settings : rig.options.agent.services) {
     options.services.push_back(settings.service);
   }
-  Both observer(options);
-  rig.options.observer = &observer;
+  CheckerSet checkers(options);
+  TraceHash trace;
+  ObserverList observers({&checkers, &trace});
+  rig.options.observer = &observers;
   const auto host = rig.build();
   for (int round = 0; round < 300; ++round) {
     const auto count = prng->below(80);
@@ -175,14 +115,14 @@ Outcome run(std::uint64_t seed, std::uint16_t worker_count, bool everything = tr
   for (std::uint16_t i = 0; i < worker_count; ++i) {
     statistics.push_back(&host->worker(i).statistics());
   }
-  observer.checkers.end(host->now, statistics);
+  checkers.end(host->now, statistics);
   Outcome outcome;
-  const ViolationLog& log = observer.checkers.log();
+  const ViolationLog& log = checkers.log();
   for (const Violation& each : log.violations()) {
     outcome.violations.push_back(each.invariant + " at " + std::to_string(to_ns(each.when)) + ": " +
                                  each.text);
   }
-  outcome.trace = observer.trace.value();
+  outcome.trace = trace.value();
   outcome.evaluations = log.evaluation_count(Property::kChainOrder);
   return outcome;
 }
