@@ -175,6 +175,7 @@ class Simulation {
   nlohmann::ordered_json summary_of_services() const;
   nlohmann::ordered_json summary_of_chains() const;
   nlohmann::ordered_json summary_of_transfers() const;
+  nlohmann::ordered_json summary_of_links() const;
 
   [[nodiscard]] PortWorld& port_at(PortRef ref) {
     return hosts_[index_of(ref.host)].ports[index_of(ref.port)];
@@ -241,6 +242,7 @@ void Simulation::build_host(std::size_t index) {
     world.checkers = std::make_unique<CheckerSet>(std::move(checkers));
     world.observers.add(world.checkers.get());
   }
+  if (options_.observer != nullptr) world.observers.add(options_.observer);
   SimHost::Options options;
   options.seed = deployment_.run.seed + index;
   options.observer = &world.observers;
@@ -762,6 +764,7 @@ nlohmann::ordered_json Simulation::summary() {
   json["services"] = summary_of_services();
   json["chains"] = summary_of_chains();
   if (auto transfers = summary_of_transfers(); !transfers.empty()) json["transfers"] = transfers;
+  if (auto links = summary_of_links(); !links.empty()) json["links"] = links;
   json["events"] = note_counts_;
   json["faults"] = fault_counts_;
   return json;
@@ -820,6 +823,31 @@ nlohmann::ordered_json Simulation::summary_of_transfers() const {
         {"completion_p99_ns", completion.quantile(k99).count()}};
   }
   return all;
+}
+
+/// What links did to frames on purpose, both directions together; good links are left out.
+nlohmann::ordered_json Simulation::summary_of_links() const {
+  nlohmann::ordered_json links = nlohmann::ordered_json::object();
+  for (const HostWorld& world : hosts_) {
+    for (const PortWorld& port : world.ports) {
+      if (port.channel == nullptr) continue;
+      LinkCounters sum;
+      for (const auto& end : {port.host_device, port.peer_device}) {
+        const LinkCounters& counters =
+            port.channel->link_from(*ns3::DynamicCast<BurstNetDevice>(end)).counters();
+        sum.lost += counters.lost;
+        sum.duplicated += counters.duplicated;
+        sum.reordered += counters.reordered;
+        sum.delayed += counters.delayed;
+      }
+      if (sum == LinkCounters{}) continue;
+      links[port.name] = {{"lost", sum.lost},
+                          {"duplicated", sum.duplicated},
+                          {"reordered", sum.reordered},
+                          {"delayed", sum.delayed}};
+    }
+  }
+  return links;
 }
 
 }  // namespace

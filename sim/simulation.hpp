@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/deployment/deployment.hpp"
+#include "core/host/observer.hpp"
 #include "core/result.hpp"
 #include "core/units.hpp"
 #include "sim/checkers/violation_log.hpp"
@@ -20,6 +21,7 @@ namespace sluice::sim {
 struct SimulationOptions {
   std::string folder;           ///< What paths in the deployment are relative to; may be empty.
   RunWriter* writer = nullptr;  ///< Where series, events and captures go; null: nowhere.
+  Observer* observer = nullptr;  ///< Told what all hosts do, beside the checkers; outlives the run.
   Duration series_interval = std::chrono::milliseconds{100};
   /// Asked a hundred times a simulated second whether to end early; may be empty.
   std::function<bool()> interrupted;
