@@ -185,6 +185,7 @@ Agent::Options SimHost::agent_options() const {
 
 void SimHost::attach(PortId port, std::unique_ptr<SimPort> sim_port) {
   SLUICE_CHECK(!started_ && index_of(port) < ports_.size());
+  sim_port->set_tag_store(&tags_);
   ports_[index_of(port)] = std::move(sim_port);
 }
 
@@ -412,7 +413,10 @@ void SimHost::finish_start(const StartInstance& command) {
   auto instance = std::make_unique<InstanceCore>(spec_.clock, command.instance);
   instance->service = command.service;
   instance->number = command.number;
-  instance->worker = static_cast<std::uint16_t>(index_of(command.instance) % workers_.size());
+  // An inline service has one instance on each worker, in their order.
+  const std::size_t place = spec.service.run == RunMode::kInline ? command.number - 1
+                                                                 : index_of(command.instance);
+  instance->worker = static_cast<std::uint16_t>(place % workers_.size());
   FunctionRuntime::Options runtime{
       memory_, spec.service.label_bits,
       options_.seed * 0x9e3779b97f4a7c15u + command.number * 977u + index_of(command.service)};

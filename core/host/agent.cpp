@@ -77,7 +77,9 @@ Agent::Agent(Options options)
   for (std::size_t i = 0; i < services_.size(); ++i) {
     SLUICE_CHECK(index_of(options_.services[i].service.id) == i);
     services_[i].wanted = options_.services[i].instance_count_start;
-    if (is_inline(ServiceId{static_cast<std::uint16_t>(i)})) services_[i].wanted = 1;
+    if (is_inline(ServiceId{static_cast<std::uint16_t>(i)}) && services_[i].wanted > 0) {
+      services_[i].wanted = options_.worker_count;
+    }
   }
   for (std::size_t i = 0; i < options_.chains.size(); ++i) {
     SLUICE_CHECK(index_of(options_.chains[i].chain) == i);

@@ -64,6 +64,7 @@ Worker::Worker(Options options)
       addresses_(address_table_options(options_.flows)),
       fragments_(options_.fragments),
       lanes_(options_.instance_count_max),
+      own_inline_(options_.service_count_max, kNoInstance),
       port_input_(options_.port_count_max, PacketBatch{options_.memory}),
       port_output_(options_.port_count_max),
       worker_input_(options_.worker_count, PacketBatch{options_.memory}),
@@ -101,8 +102,10 @@ void Worker::adopt(const RoutingSnapshot& snapshot) noexcept {
   SLUICE_CHECK(snapshot.instances.size() <= options_.instance_count_max);
   SLUICE_CHECK(snapshot.chains.size() <= options_.chain_version_count_max);
   SLUICE_CHECK(snapshot.active.size() <= options_.chain_count_max);
+  SLUICE_CHECK(snapshot.services.size() <= own_inline_.size());
   snapshot_ = &snapshot;
   own_.clear();
+  std::fill(own_inline_.begin(), own_inline_.end(), kNoInstance);
   for (std::uint16_t i = 0; i < snapshot.instances.size(); ++i) {
     const InstanceRoute& route = snapshot.instances[i];
     Lane& each = lanes_[i];
@@ -114,7 +117,11 @@ void Worker::adopt(const RoutingSnapshot& snapshot) noexcept {
       statistics_.instances[i] = InstanceStatistics{};
     }
     each.active = active;
-    if (active) own_.push_back(InstanceId{i});
+    if (!active) continue;
+    own_.push_back(InstanceId{i});
+    if (route.channel->inline_runtime != nullptr) {
+      own_inline_[index_of(route.service)] = InstanceId{i};
+    }
   }
 }
 
@@ -290,16 +297,21 @@ void Worker::take_back(InstanceId instance, Instant now) noexcept {
   if (options_.observer != nullptr && !packets.empty()) {
     options_.observer->returned(now, instance, packets);
   }
-  for (const Packet& packet : packets) {
-    const std::uint16_t owner = worker_of(packet.flow);
-    if (owner == options_.index) {
-      decide(packet, now);
-    } else {
-      send_to_worker(owner, packet, now);
-    }
-  }
+  for (const Packet& packet : packets) decide_at_owner(packet, now);
   if (generated > 0) adopt_generated(instance, {input.data() + returned, generated}, now);
   input.clear();
+}
+
+/// Lets the worker of the packet's flow do what an NF decided.
+void Worker::decide_at_owner(Packet packet, Instant now) noexcept {
+  const std::uint16_t owner = worker_of(packet.flow);
+  if (owner == options_.index) {
+    decide(packet, now);
+    return;
+  }
+  // Between workers an undecided packet is one that is still to be delivered.
+  if (packet.verdict == Verdict::kUndecided) packet.drop(DropReason::kUndecided);
+  send_to_worker(owner, packet, now);
 }
 
 void Worker::take_from_worker(PacketBatch& batch, Instant now) noexcept {
@@ -468,6 +480,10 @@ bool Worker::is_alive(Pin pin, ServiceId service) const noexcept {
 
 Pin Worker::choose(const ServiceRoute& service, const FlowKey& key, Instant now) noexcept {
   if (service.accepting.empty()) return Pin{};
+  // Each worker has its own inline instance: a flow stays on its worker.
+  if (const InstanceId own = own_inline_[index_of(service.service.id)]; own != kNoInstance) {
+    return Pin{index_of(snapshot_->host), index_of(own)};
+  }
   const Affinity affinity = service.service.affinity;
   if (affinity == Affinity::kSource || affinity == Affinity::kDestination) {
     return choose_by_address(service, key, now);
@@ -541,8 +557,7 @@ Pin Worker::pin_at(std::uint32_t slot, const ChainVersion& chain, std::uint8_t s
   const ServiceId wanted = chain.steps[step].service;
   const ServiceRoute& service = snapshot_->services[index_of(wanted)];
   if (service.service.affinity == Affinity::kNone) {
-    if (service.accepting.empty()) return Pin{};
-    return Pin{index_of(snapshot_->host), index_of(least_loaded(service))};
+    return choose(service, flows_.key(slot), now);
   }
   Pin& pin = flows_.pins(slot)[step];
   if (pin.is_set()) {
@@ -931,7 +946,7 @@ void Worker::run_inline(InstanceId instance, Instant now) noexcept {
     }
     runtime.clear_outbox();
   } while (advance_inline(batch, instance));
-  for (const Packet& packet : batch) decide(packet, now);
+  for (const Packet& packet : batch) decide_at_owner(packet, now);
 }
 
 /// Moves a whole batch one step on when all its packets go to one inline function; else leaves it.
@@ -949,13 +964,11 @@ bool Worker::advance_inline(PacketBatch& batch, InstanceId& instance) noexcept {
   const Step& step = chain.steps[first.step];
   if (step.copy || !step.branches.empty() || step.next.kind != Hop::Kind::kStep) return false;
   const Step& next = chain.steps[step.next.step];
-  const ServiceRoute& service = snapshot_->services[index_of(next.service)];
-  if (next.copy || service.accepting.size() != 1) return false;
+  const InstanceId follower = own_inline_[index_of(next.service)];
+  if (next.copy || follower == kNoInstance) return false;
   const ServiceRoute& current = snapshot_->services[index_of(step.service)];
   if (current.service.sticky_bits != 0) return false;
-  const InstanceRoute& route = snapshot_->instances[index_of(service.accepting.front())];
-  if (route.worker != options_.index || route.channel->inline_runtime == nullptr) return false;
-  instance = service.accepting.front();
+  instance = follower;
   const std::uint8_t next_step = step.next.step;
   for (Packet& packet : batch) packet.step = next_step;
   return true;

@@ -36,6 +36,7 @@ class Worker {
     std::uint16_t worker_count = 1;
     std::uint32_t port_count_max = 16;
     std::uint32_t instance_count_max = 256;        ///< Instance numbers lie below.
+    std::uint32_t service_count_max = 256;         ///< Service numbers lie below.
     std::uint32_t chain_count_max = 256;           ///< Chain numbers lie below.
     std::uint32_t chain_version_count_max = 1024;  ///< ChainVersion::index lies below.
     FlowTable::Options flows;
@@ -154,6 +155,7 @@ class Worker {
 
   // Steering.
   void decide(Packet packet, Instant now) noexcept;
+  void decide_at_owner(Packet packet, Instant now) noexcept;
   void follow(Packet packet, const ChainVersion& chain, Hop hop, Instant now) noexcept;
   void copy_to(const Packet& original, const ChainVersion& chain, std::uint8_t step,
                Instant now) noexcept;
@@ -187,6 +189,7 @@ class Worker {
   FlowTable addresses_;  ///< Instances by (service, address), for affinity source and destination.
   FragmentTracker fragments_;
   std::vector<Lane> lanes_;              ///< By instance number.
+  std::vector<InstanceId> own_inline_;   ///< By service number: its inline instance here.
   std::vector<InstanceId> own_;          ///< Own instances of the snapshot, ordered.
   std::vector<InstanceId> dirty_;        ///< Lanes with something staged.
   std::vector<PacketBatch> port_input_;  ///< By port number.

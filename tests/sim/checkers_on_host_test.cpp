@@ -148,7 +148,7 @@ TEST(CheckersOnHost, FindNothingWrongWithTwoWorkers) {
 // packet that comes back to another worker than its flow's is delivered to the instance in its
 // `target`, and an inline function's packets of another worker's flow are dropped as if that flow
 // had ended.
-TEST(CheckersOnHost, DISABLED_FindNothingWrongWithTwoWorkersAndEverything) {
+TEST(CheckersOnHost, FindNothingWrongWithTwoWorkersAndEverything) {
   expect_nothing_wrong(2, true);
 }
 

@@ -239,7 +239,9 @@ class LoopbackHost {
     const Service& service = settings.service;
     auto instance = std::make_unique<Instance>();
     instance->service = command.service;
-    instance->worker = static_cast<std::uint16_t>(index_of(command.instance) % workers_.size());
+    const std::size_t place =
+        service.run == RunMode::kInline ? command.number - 1 : index_of(command.instance);
+    instance->worker = static_cast<std::uint16_t>(place % workers_.size());
     auto function = options_.make_function(command.service, command.number);
     const FunctionRuntime::Options runtime{memory_, service.label_bits, command.number};
     if (service.run == RunMode::kInline) {
