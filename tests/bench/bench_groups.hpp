@@ -9,5 +9,7 @@ namespace sluice::bench {
 void bench_flow(Bench& bench);
 void bench_ring(Bench& bench);
 void bench_maglev(Bench& bench);
+void bench_chain(Bench& bench);
+void bench_ids(Bench& bench);
 
 }  // namespace sluice::bench
