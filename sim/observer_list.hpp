@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/host/observer.hpp"
@@ -10,6 +11,8 @@ namespace sluice::sim {
 /// Several observers in the place of one, told in the order in which they were added. Owns none.
 class ObserverList final : public Observer {
  public:
+  ObserverList() = default;
+  explicit ObserverList(std::vector<Observer*> observers) : observers_(std::move(observers)) {}
   void add(Observer* observer) { observers_.push_back(observer); }
 
   void received(Instant now, PortId port, std::span<const Packet> packets) override {
@@ -29,6 +32,9 @@ class ObserverList final : public Observer {
   }
   void copied(Instant now, const Packet& original, const Packet& copy) override {
     for (Observer* each : observers_) each->copied(now, original, copy);
+  }
+  void copy_missed(Instant now, const Packet& original, std::uint8_t step) override {
+    for (Observer* each : observers_) each->copy_missed(now, original, step);
   }
   void sent(Instant now, PortId port, std::span<const Packet> packets) override {
     for (Observer* each : observers_) each->sent(now, port, packets);

@@ -159,6 +159,7 @@ class Simulation {
   void end_fault(const FaultSpec& fault);
   bool apply(const FaultSpec& fault, bool begin);
   void disturb(const DisturbLink& fault, bool begin);
+  void count(const FaultSpec& fault);
   void record();
   void record_host(HostWorld& world, Instant now);
   void record_services(HostWorld& world, Instant now);
@@ -546,8 +547,21 @@ bool Simulation::apply(const FaultSpec& fault, bool begin) {
   } else {
     disturb(std::get<DisturbLink>(fault.what), begin);
   }
-  if (begin && done) ++fault_counts_[name_of(fault)];
+  if (begin && done) count(fault);
   return done;
+}
+
+/// Each thing that a disturbed link does counts as a kind of fault of its own.
+void Simulation::count(const FaultSpec& fault) {
+  const auto* link = std::get_if<DisturbLink>(&fault.what);
+  if (link == nullptr) {
+    ++fault_counts_[name_of(fault)];
+    return;
+  }
+  if (link->loss.value > 0) ++fault_counts_["link_loss"];
+  if (link->duplicate.value > 0) ++fault_counts_["link_duplicate"];
+  if (link->reorder.value > 0) ++fault_counts_["link_reorder"];
+  if (link->delay > Duration::zero()) ++fault_counts_["link_delay"];
 }
 
 void Simulation::disturb(const DisturbLink& fault, bool begin) {

@@ -40,6 +40,8 @@ class Observer {
   virtual void generated(Instant, InstanceId, std::span<const Packet>) {}
   /// `copy` has a buffer of its own and starts at the worker.
   virtual void copied(Instant, const Packet& /*original*/, const Packet& /*copy*/) {}
+  /// A copy step had no buffer or instance for its copy; the original goes on without.
+  virtual void copy_missed(Instant, const Packet& /*original*/, std::uint8_t /*step*/) {}
   virtual void sent(Instant, PortId, std::span<const Packet>) {}
   virtual void dropped(Instant, std::span<const Packet>, DropReason) {}
   /// Free buffers given to an instance for Context::make, or taken back unused from a dead one.

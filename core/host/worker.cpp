@@ -765,6 +765,7 @@ void Worker::copy_to(const Packet& original, const ChainVersion& chain, std::uin
     // missed.
     const auto reason = pin.is_set() ? DropReason::kNoBuffer : DropReason::kNoInstance;
     ++statistics_.drops[static_cast<std::size_t>(reason)];
+    if (options_.observer != nullptr) options_.observer->copy_missed(now, original, step);
     return;
   }
   Packet copy = original;

@@ -1,5 +1,7 @@
 #include "sim/checkers/checker_set.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace sluice::sim {
@@ -77,6 +79,10 @@ void CheckerSet::copied(Instant now, const Packet& original, const Packet& copy)
   conservation_.copied(now, copy);
   ownership_.copied(now, original, copy);
   chains_.copied(now, original, copy);
+}
+
+void CheckerSet::copy_missed(Instant, const Packet&, std::uint8_t) {
+  ++copies_missed_;
 }
 
 void CheckerSet::sent(Instant now, PortId port, std::span<const Packet> packets) {
@@ -164,7 +170,12 @@ void CheckerSet::end(Instant now, std::span<const WorkerStatistics* const> worke
   ownership_.end(now);
   flows_.end(now);
   conservation_.end(now);
-  if (!workers.empty()) conservation_.audit(now, workers, chains_.copies_skipped());
+  if (!workers.empty()) conservation_.audit(now, workers, copies_missed_);
+  if (chains_.copies_skipped() > copies_missed_) {
+    log_.report(Property::kChainOrder, now,
+                fmt::format("{} copy steps were passed without a copy, of which the host told {}",
+                            chains_.copies_skipped(), copies_missed_));
+  }
 }
 
 }  // namespace sluice::sim

@@ -42,6 +42,7 @@ class CheckerSet final : public Observer {
   void returned(Instant now, InstanceId instance, std::span<const Packet> packets) override;
   void generated(Instant now, InstanceId instance, std::span<const Packet> packets) override;
   void copied(Instant now, const Packet& original, const Packet& copy) override;
+  void copy_missed(Instant now, const Packet& original, std::uint8_t step) override;
   void sent(Instant now, PortId port, std::span<const Packet> packets) override;
   void dropped(Instant now, std::span<const Packet> packets, DropReason reason) override;
   void lent(Instant now, InstanceId instance, std::span<const std::uint32_t> buffers) override;
@@ -68,6 +69,7 @@ class CheckerSet final : public Observer {
 
  private:
   Options options_;
+  std::uint64_t copies_missed_ = 0;
   ViolationLog log_;
   LivenessChecker liveness_;
   ConservationChecker conservation_;

@@ -160,7 +160,7 @@ void ConservationChecker::compare(Instant now, const char* what, std::size_t num
 }
 
 void ConservationChecker::audit(Instant now, std::span<const WorkerStatistics* const> workers,
-                                std::uint64_t copies_skipped) {
+                                std::uint64_t copies_missed) {
   std::size_t port_count = ports_.size();
   for (const WorkerStatistics* worker : workers) {
     port_count = std::max(port_count, worker->ports.size());
@@ -185,7 +185,7 @@ void ConservationChecker::audit(Instant now, std::span<const WorkerStatistics* c
     compare(now, "bytes sent by the port", i, sum.sent_bytes, ports_[i].sent_bytes);
   }
   audit_chains(now, workers);
-  audit_drops(now, workers, no_buffer, copies_skipped);
+  audit_drops(now, workers, no_buffer, copies_missed);
 }
 
 void ConservationChecker::audit_chains(Instant now,
@@ -216,7 +216,7 @@ void ConservationChecker::audit_chains(Instant now,
 }
 
 void ConservationChecker::audit_drops(Instant now, std::span<const WorkerStatistics* const> workers,
-                                      std::uint64_t no_buffer, std::uint64_t copies_skipped) {
+                                      std::uint64_t no_buffer, std::uint64_t copies_missed) {
   DropCounts reported{};
   for (const WorkerStatistics* worker : workers) {
     for (std::size_t i = 0; i < reported.size(); ++i) reported[i] += worker->drops[i];
@@ -233,7 +233,7 @@ void ConservationChecker::audit_drops(Instant now, std::span<const WorkerStatist
   }
   compare(now, "drops for want of buffer or instance", kNoBuffer,
           reported[kNoBuffer] + reported[kNoInstance],
-          drops_[kNoBuffer] + drops_[kNoInstance] + no_buffer + copies_skipped);
+          drops_[kNoBuffer] + drops_[kNoInstance] + no_buffer + copies_missed);
 }
 
 }  // namespace sluice::sim

@@ -37,9 +37,9 @@ class ConservationChecker {
   /// Everything must have come out: of the host and of each chain.
   void end(Instant now) noexcept;
   /// Compares the host's own counters, one set a worker, with what was seen.
-  /// @param copies_skipped Copies that never came to be: counted by the host, without an event.
+  /// @param copies_missed Copies that never came to be: counted by the host, without an event.
   void audit(Instant now, std::span<const WorkerStatistics* const> workers,
-             std::uint64_t copies_skipped);
+             std::uint64_t copies_missed);
 
  private:
   struct Port {
@@ -67,7 +67,7 @@ class ConservationChecker {
   void check_host(Instant now) noexcept;
   void audit_chains(Instant now, std::span<const WorkerStatistics* const> workers);
   void audit_drops(Instant now, std::span<const WorkerStatistics* const> workers,
-                   std::uint64_t no_buffer, std::uint64_t copies_skipped);
+                   std::uint64_t no_buffer, std::uint64_t copies_missed);
 
   std::uint64_t received_ = 0, generated_ = 0, copied_ = 0, sent_ = 0, dropped_ = 0;
   std::vector<Port> ports_;

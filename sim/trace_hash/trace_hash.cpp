@@ -46,6 +46,7 @@ enum Kind : std::uint64_t {
   kStarted,
   kDraining,
   kEnded,
+  kCopyMissed,
 };
 
 std::uint64_t word_of(Pin pin) {
@@ -119,6 +120,11 @@ void TraceHash::copied(Instant now, const Packet& original, const Packet& copy) 
   begin(now, kCopied, 0, 2);
   add_packets({&original, 1});
   add_packets({&copy, 1});
+}
+
+void TraceHash::copy_missed(Instant now, const Packet& original, std::uint8_t step) {
+  begin(now, kCopyMissed, step, 1);
+  add_packets({&original, 1});
 }
 
 void TraceHash::sent(Instant now, PortId port, std::span<const Packet> packets) {

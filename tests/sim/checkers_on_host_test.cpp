@@ -7,7 +7,7 @@
 
 #include "core/prng.hpp"
 #include "sim/checkers/checker_set.hpp"
-#include "sim/trace_hash/observer_list.hpp"
+#include "sim/observer_list.hpp"
 #include "sim/trace_hash/trace_hash.hpp"
 #include "tests/core/host/host_rig.hpp"
 
