@@ -35,6 +35,8 @@ ns3::NetDeviceContainer make_link(const StockRunOptions& options) {
 
 StockRun run_stock_udp(const StockRunOptions& options) {
   constexpr std::uint16_t kPort = 9;
+  // As ns-3 does by itself; our simulations turn them on, for the whole process.
+  ns3::GlobalValue::Bind("ChecksumEnabled", ns3::BooleanValue(false));
   ns3::Simulator::Destroy();
   ns3::ObjectFactory scheduler;
   scheduler.SetTypeId(options.scheduler);
