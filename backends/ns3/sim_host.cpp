@@ -285,13 +285,19 @@ void SimHost::begin(InstanceCore& instance) {
 }
 
 void SimHost::complete(InstanceCore& instance) {
-  if (instance.ended || dead_) return;
+  if (instance.ended || dead_ || instance.hung) return;  // Hung: it keeps its batch, see go_on().
   instance.busy = false;
-  if (instance.hung) return;
   const Duration busy = instance.core.busy_time() - instance.busy_before;
   instance.busy_before += busy;
   instance.runtime->finish(simulated_now(), busy);
   wake(*workers_[instance.worker]);
+  wake(instance);
+}
+
+/// After a hang or a pause: what was due meanwhile is done now; what still runs ends by itself.
+void SimHost::go_on(InstanceCore& instance) {
+  if (paused_ || instance.hung) return;
+  if (instance.busy && !instance.core.busy()) complete(instance);
   wake(instance);
 }
 
@@ -525,13 +531,7 @@ bool SimHost::unhang(ServiceId service, std::uint32_t number) {
   InstanceCore* instance = find(service, number);
   if (instance == nullptr || !instance->hung) return false;
   instance->hung = false;
-  if (instance->busy) {
-    // It was in the middle of a batch: the work done meanwhile is done now.
-    instance->busy = false;
-    instance->runtime->finish(simulated_now(), Duration::zero());
-    wake(*workers_[instance->worker]);
-  }
-  wake(*instance);
+  go_on(*instance);
   return true;
 }
 
@@ -552,7 +552,7 @@ void SimHost::resume() {
   paused_ = false;
   for (const auto& worker : workers_) worker->core.resume();
   for (const auto& [id, instance] : instances_) instance->core.resume();
-  for (const auto& [id, instance] : instances_) wake(*instance);
+  for (const auto& [id, instance] : instances_) go_on(*instance);
   for (const auto& worker : workers_) wake(*worker);
 }
 

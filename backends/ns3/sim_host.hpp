@@ -109,6 +109,7 @@ class SimHost {
   void wake(InstanceCore& instance);
   void begin(InstanceCore& instance);
   void complete(InstanceCore& instance);
+  void go_on(InstanceCore& instance);
   void schedule_wake_at(InstanceCore& instance);
   void tick(InstanceCore& instance);
 
