@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "backends/ns3/ns3.hpp"
+#include "backends/ns3/sim_port_io.hpp"
 #include "backends/ns3/sim_time.hpp"
 #include "core/check.hpp"
 
@@ -30,32 +31,13 @@ std::size_t bytes_of(std::optional<Ring>& ring) {
 
 }  // namespace
 
-/// The PacketIo of a simulated worker: all of the host's ports, and its pool.
-struct SimHost::PortIo {
-  SimHost& host;
-
-  std::uint32_t receive(PortId port, PacketBatch& batch) noexcept {
-    return host.ports_[index_of(port)]->receive(batch, host.pool_, simulated_now());
-  }
-  std::uint32_t transmit(PortId port, std::span<const Packet> packets) noexcept {
-    SimPort& to = *host.ports_[index_of(port)];
-    const std::uint32_t sent = to.transmit(packets, host.memory_, simulated_now());
-    std::array<std::uint32_t, PacketBatch::kCapacity> buffers;
-    for (std::uint32_t done = 0; done < sent;) {
-      std::uint32_t count = 0;
-      while (done < sent && count < buffers.size()) buffers[count++] = packets[done++].buffer;
-      host.pool_.release({buffers.data(), count});
-    }
-    return sent;
-  }
-  std::uint32_t allocate(std::span<std::uint32_t> to_fill) noexcept {
-    return host.pool_.allocate(to_fill);
-  }
-  void release(std::span<const std::uint32_t> to_free) noexcept { host.pool_.release(to_free); }
+struct SimHost::PortIo : SimPortIo {
+  explicit PortIo(SimHost& host) : SimPortIo(host.ports_, host.pool_, host.memory_) {}
 };
+
 struct SimHost::WorkerCore {
   WorkerCore(SimHost& host, std::uint16_t number)
-      : index(number), core(host.spec_.clock), io{host} {}
+      : index(number), core(host.spec_.clock), io(host) {}
   std::uint16_t index;
   SimCore core;
   PortIo io;
@@ -319,12 +301,17 @@ void SimHost::schedule_wake_at(InstanceCore& instance) {
 void SimHost::tick(InstanceCore& instance) {
   if (instance.runtime == nullptr || instance.hung || instance.ended || instance.busy) return;
   if (paused_ || dead_) return;
+  const std::uint32_t waiting = instance.channel.give_back.size();
   instance.runtime->tick(simulated_now());
   wake(*workers_[instance.worker]);
   if (instance.runtime->stop_requested()) {
     end_instance(instance.id);
     return;
   }
+  // It wants to go on at once but could not: what it lacks (a lent buffer) comes with a message or
+  // the next regular tick. A tick at this same moment would be followed by another one for ever.
+  const bool idle = instance.channel.give_back.size() == waiting;
+  if (idle && instance.runtime->runtime().function().wake_at() <= simulated_now()) return;
   schedule_wake_at(instance);
 }
 
