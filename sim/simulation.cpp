@@ -637,16 +637,19 @@ void Simulation::record_traffic(Instant now) {
       world.offered_before = bytes;
     }
   }
+  std::uint64_t delivered = 0;
   for (HostWorld& host : hosts_) {
     for (PortWorld& port : host.ports) {
       const std::uint64_t bytes = port.sink != nullptr ? port.sink->counters().bytes
                                                        : received_bytes(*port.peer_device);
       row(now, "port:" + port.name, "delivered_bps",
           per_second((bytes - port.delivered_before) * 8), "bit/s");
-      delivered_bytes_ += bytes - port.delivered_before;
+      delivered += bytes - port.delivered_before;
       port.delivered_before = bytes;
     }
   }
+  delivered_bytes_ += delivered;
+  row(now, "port:all", "delivered_bps", per_second(delivered * 8), "bit/s");
 }
 
 void Simulation::record_host(HostWorld& world, Instant now) {

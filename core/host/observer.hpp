@@ -12,7 +12,11 @@
 namespace sluice {
 
 /// Why a flow's pin changed after its first packet. Each other change breaks affinity.
-enum class RepinCause : std::uint8_t { kInstanceDied, kMoved };
+enum class RepinCause : std::uint8_t {
+  kInstanceDied,
+  kMoved,
+  kHadNone,  ///< No instance took flows when this one began.
+};
 
 /// Told of everything that happens to packets and flows of one host, in the order in which it
 /// happens.

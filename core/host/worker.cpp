@@ -569,9 +569,10 @@ Pin Worker::pin_at(std::uint32_t slot, const ChainVersion& chain, std::uint8_t s
   pin = choose(service, flows_.key(slot), now);
   if (before.is_set()) --instance_flows_[before.instance];
   if (pin.is_set()) ++instance_flows_[pin.instance];
-  if (options_.observer != nullptr && before.is_set()) {
-    options_.observer->flow_repinned(now, flow_of(slot), step, before, pin,
-                                     RepinCause::kInstanceDied);
+  if (options_.observer != nullptr && pin != before) {
+    options_.observer->flow_repinned(
+        now, flow_of(slot), step, before, pin,
+        before.is_set() ? RepinCause::kInstanceDied : RepinCause::kHadNone);
   }
   return pin;
 }
