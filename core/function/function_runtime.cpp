@@ -60,10 +60,12 @@ std::span<const Packet> RingRuntime::take(Instant now, std::uint32_t batch_max) 
 void RingRuntime::finish(Instant now, Duration busy) noexcept {
   runtime_.process(batch_, now);
   std::uint32_t kept = 0;
-  for (const Packet& packet : batch_) {
-    if (packet.verdict != Verdict::kHold) batch_[kept++] = packet;
-  }
   const std::uint32_t taken = batch_.size();
+  for (std::uint32_t i = 0; i < taken; ++i) {
+    if (batch_[i].verdict == Verdict::kHold) continue;
+    if (kept != i) batch_[kept] = batch_[i];
+    ++kept;
+  }
   batch_.resize(kept);
   SLUICE_CHECK(wiring_.give_back.enqueue({batch_.begin(), batch_.size()}) == batch_.size());
   batch_.clear();

@@ -60,6 +60,7 @@ struct Worker::Fresh {
 
 Worker::Worker(Options options)
     : options_(std::move(options)),
+      first_slot_(options_.index * options_.flows.flow_count_max),
       flows_(options_.flows),
       addresses_(address_table_options(options_.flows)),
       fragments_(options_.fragments),
@@ -261,7 +262,8 @@ void Worker::steer_fresh(Fresh& fresh, Instant now) noexcept {
     packet.chain = entry.chain;
     packet.step = 0;
     track_tcp(slot, tcp_flags, now);
-    fresh.packets[known++] = packet;
+    if (known != i) fresh.packets[known] = packet;
+    ++known;
   }
   const std::span<const Packet> steered{fresh.packets.data(), known};
   if (options_.observer != nullptr && known > 0) options_.observer->classified(now, steered);
@@ -303,15 +305,20 @@ void Worker::take_back(InstanceId instance, Instant now) noexcept {
 }
 
 /// Lets the worker of the packet's flow do what an NF decided.
-void Worker::decide_at_owner(Packet packet, Instant now) noexcept {
+void Worker::decide_at_owner(const Packet& packet, Instant now) noexcept {
+  if (options_.worker_count == 1) {
+    decide(packet, now);
+    return;
+  }
   const std::uint16_t owner = worker_of(packet.flow);
   if (owner == options_.index) {
     decide(packet, now);
     return;
   }
+  Packet passed = packet;
   // Between workers an undecided packet is one that is still to be delivered.
-  if (packet.verdict == Verdict::kUndecided) packet.drop(DropReason::kUndecided);
-  send_to_worker(owner, packet, now);
+  if (packet.verdict == Verdict::kUndecided) passed.drop(DropReason::kUndecided);
+  send_to_worker(owner, passed, now);
 }
 
 void Worker::take_from_worker(PacketBatch& batch, Instant now) noexcept {
@@ -323,7 +330,7 @@ void Worker::take_from_worker(PacketBatch& batch, Instant now) noexcept {
     } else if (packet.verdict != Verdict::kUndecided) {
       decide(packet, now);
     } else if (packet.chain != kChainNone) {
-      deliver(packet, InstanceId{packet.target}, now);
+      deliver(packet, packet.step, InstanceId{packet.target}, now);
     } else if (parse_fresh(fresh, packet, now)) {
       ++fresh.size;
     }
@@ -690,7 +697,7 @@ void Worker::expire(Instant now, std::uint32_t budget) noexcept {
 // --- Steering ------------------------------------------------------------------------------------
 
 /// Does what an NF decided. Only for flows of this worker.
-void Worker::decide(Packet packet, Instant now) noexcept {
+void Worker::decide(const Packet& packet, Instant now) noexcept {
   const std::uint32_t slot = slot_of(packet.flow);
   if (!flows_.live(slot) || flows_.entry(slot).chain != packet.chain) [[unlikely]] {
     drop(packet, DropReason::kFlowEnded, now);
@@ -735,7 +742,8 @@ void Worker::decide(Packet packet, Instant now) noexcept {
   }
 }
 
-void Worker::follow(Packet packet, const ChainVersion& chain, Hop hop, Instant now) noexcept {
+void Worker::follow(const Packet& packet, const ChainVersion& chain, Hop hop,
+                    Instant now) noexcept {
   while (hop.kind == Hop::Kind::kStep && chain.steps[hop.step].copy) {
     copy_to(packet, chain, hop.step, now);
     hop = chain.steps[hop.step].next;
@@ -748,14 +756,15 @@ void Worker::follow(Packet packet, const ChainVersion& chain, Hop hop, Instant n
     drop(packet, DropReason::kRule, now);
     return;
   }
-  packet.step = hop.step;
   // Pins name hosts too: a pin to another host is where encapsulation starts (DESIGN 7).
   const Pin pin = pin_at(slot_of(packet.flow), chain, hop.step, now);
   if (!pin.is_set()) {
-    drop(packet, DropReason::kNoInstance, now);
+    Packet stranded = packet;
+    stranded.step = hop.step;
+    drop(stranded, DropReason::kNoInstance, now);
     return;
   }
-  deliver(packet, InstanceId{pin.instance}, now);
+  deliver(packet, hop.step, InstanceId{pin.instance}, now);
 }
 
 void Worker::copy_to(const Packet& original, const ChainVersion& chain, std::uint8_t step,
@@ -777,23 +786,33 @@ void Worker::copy_to(const Packet& original, const ChainVersion& chain, std::uin
   std::memcpy(options_.memory.bytes(copy).data(), from.data(), from.size());
   ++statistics_.chains[index_of(chain.chain)].entered_packets;
   if (options_.observer != nullptr) options_.observer->copied(now, original, copy);
-  deliver(copy, InstanceId{pin.instance}, now);
+  deliver(copy, step, InstanceId{pin.instance}, now);
 }
 
-void Worker::deliver(Packet packet, InstanceId instance, Instant now) noexcept {
+/// Stages a packet for an instance, at `step`. It is copied first and changed where it comes to
+/// lie: a copy right behind a narrow write waits until the write has left the store buffer.
+void Worker::deliver(const Packet& packet, std::uint8_t step, InstanceId instance,
+                     Instant now) noexcept {
   const InstanceRoute& route = snapshot_->instances[index_of(instance)];
   if (route.channel == nullptr) {  // It ended while the packet was on its way between workers.
-    drop(packet, DropReason::kInstanceDied, now);
+    Packet late = packet;
+    late.step = step;
+    drop(late, DropReason::kInstanceDied, now);
     return;
   }
-  packet.verdict = Verdict::kUndecided;
   if (route.worker != options_.index) {
-    packet.target = index_of(instance);
-    send_to_worker(route.worker, packet, now);
+    Packet passed = packet;
+    passed.step = step;
+    passed.verdict = Verdict::kUndecided;
+    passed.target = index_of(instance);
+    send_to_worker(route.worker, passed, now);
     return;
   }
   Lane& to = lane(instance);
   to.staged.push(packet);
+  Packet& staged = to.staged[to.staged.size() - 1];
+  staged.step = step;
+  staged.verdict = Verdict::kUndecided;
   if (!to.dirty) {
     to.dirty = true;
     dirty_.push_back(instance);
@@ -801,7 +820,7 @@ void Worker::deliver(Packet packet, InstanceId instance, Instant now) noexcept {
   if (to.staged.full()) flush_lane(instance, now);
 }
 
-void Worker::leave(Packet packet, PortId port, Instant now) noexcept {
+void Worker::leave(const Packet& packet, PortId port, Instant now) noexcept {
   if (index_of(port) >= snapshot_->ports.size()) {
     drop(packet, DropReason::kNoPort, now);
     return;
@@ -824,9 +843,10 @@ void Worker::leave(Packet packet, PortId port, Instant now) noexcept {
     port_output_[index_of(port)].push_back(packet);
     return;
   }
-  packet.target = index_of(port);
-  packet.step = kStepLeaving;
-  send_to_worker(route.worker, packet, now);
+  Packet passed = packet;
+  passed.target = index_of(port);
+  passed.step = kStepLeaving;
+  send_to_worker(route.worker, passed, now);
 }
 
 void Worker::drop(const Packet& packet, DropReason reason, Instant now) noexcept {
@@ -925,12 +945,13 @@ void Worker::run_inline(InstanceId instance, Instant now) noexcept {
       }
       runtime.process(batch, now);
       std::uint32_t kept = 0;
-      for (const Packet& packet : batch) {
-        if (packet.verdict != Verdict::kHold) {
-          batch[kept++] = packet;
+      for (std::uint32_t i = 0; i < batch.size(); ++i) {
+        if (batch[i].verdict != Verdict::kHold) [[likely]] {
+          if (kept != i) batch[kept] = batch[i];
+          ++kept;
           continue;
         }
-        options_.ledger->hand_over({&packet, 1}, instance);
+        options_.ledger->hand_over({&batch[i], 1}, instance);
         ++lane(instance).outstanding;
       }
       batch.resize(kept);
@@ -1092,7 +1113,7 @@ const ChainVersion* Worker::chain_of(const Packet& packet) const noexcept {
 }
 
 std::uint32_t Worker::slot_of(FlowId flow) const noexcept {
-  return (flow & ((1u << kFlowSlotBits) - 1)) % options_.flows.flow_count_max;
+  return (flow & ((1u << kFlowSlotBits) - 1)) - first_slot_;
 }
 
 std::uint16_t Worker::worker_of(FlowId flow) const noexcept {

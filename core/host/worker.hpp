@@ -138,8 +138,8 @@ class Worker {
   ChainId chain_of_reply(const FlowKey& key, Instant now) noexcept;
   void make_peers(std::uint32_t slot, std::uint32_t other) noexcept;
   void pin_flow(std::uint32_t slot, const ChainVersion& chain, Instant now) noexcept;
-  void pin_steps(std::uint32_t slot, const ChainVersion& chain, std::uint32_t other, bool is_session,
-                 Instant now) noexcept;
+  void pin_steps(std::uint32_t slot, const ChainVersion& chain, std::uint32_t other,
+                 bool is_session, Instant now) noexcept;
   [[nodiscard]] bool is_alive(Pin pin, ServiceId service) const noexcept;
   void link_reverse(const Packet& packet, ChainId reverse_chain, Instant now) noexcept;
   void end_flow(std::uint32_t slot, Instant now) noexcept;
@@ -154,13 +154,13 @@ class Worker {
              Instant now) noexcept;
 
   // Steering.
-  void decide(Packet packet, Instant now) noexcept;
-  void decide_at_owner(Packet packet, Instant now) noexcept;
-  void follow(Packet packet, const ChainVersion& chain, Hop hop, Instant now) noexcept;
+  void decide(const Packet& packet, Instant now) noexcept;
+  void decide_at_owner(const Packet& packet, Instant now) noexcept;
+  void follow(const Packet& packet, const ChainVersion& chain, Hop hop, Instant now) noexcept;
   void copy_to(const Packet& original, const ChainVersion& chain, std::uint8_t step,
                Instant now) noexcept;
-  void deliver(Packet packet, InstanceId instance, Instant now) noexcept;
-  void leave(Packet packet, PortId port, Instant now) noexcept;
+  void deliver(const Packet& packet, std::uint8_t step, InstanceId instance, Instant now) noexcept;
+  void leave(const Packet& packet, PortId port, Instant now) noexcept;
   void drop(const Packet& packet, DropReason reason, Instant now) noexcept;
   void send_to_worker(std::uint16_t worker, const Packet& packet, Instant now) noexcept;
   void count_sent(std::span<const Packet> packets, PortId port, Instant now) noexcept;
@@ -184,6 +184,7 @@ class Worker {
   [[nodiscard]] Lane& lane(InstanceId instance) noexcept { return lanes_[index_of(instance)]; }
 
   Options options_;
+  std::uint32_t first_slot_;  ///< Of this worker, as FlowId counts slots: over all workers.
   const RoutingSnapshot* snapshot_ = nullptr;
   FlowTable flows_;
   FlowTable addresses_;  ///< Instances by (service, address), for affinity source and destination.

@@ -78,7 +78,9 @@ BufferLedger::Taken BufferLedger::take_back(InstanceId instance,
   std::uint32_t kept_count = 0;
   std::uint32_t generated_count = 0;
   std::uint32_t refused_count = 0;
-  for (Packet packet : returned) {
+  // In place: a copy right behind the narrow writes would wait for them.
+  for (std::uint32_t i = 0; i < returned.size(); ++i) {
+    Packet& packet = returned[i];
     const bool in_range = packet.buffer < buffer_count_;
     Entry& entry = entries_[in_range ? packet.buffer : 0];
     const std::uint32_t state = entry.state.load(std::memory_order_relaxed);
@@ -95,10 +97,11 @@ BufferLedger::Taken BufferLedger::take_back(InstanceId instance,
     packet.step = entry.step;
     packet.ingress = entry.ingress;
     packet.arrival = entry.arrival;
-    if (state == lent) {
+    if (state == lent) [[unlikely]] {
       generated[generated_count++] = packet;
     } else {
-      returned[kept_count++] = packet;
+      if (kept_count != i) returned[kept_count] = packet;
+      ++kept_count;
     }
   }
   std::copy_n(generated.begin(), generated_count, returned.begin() + kept_count);
