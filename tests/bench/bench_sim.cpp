@@ -98,7 +98,7 @@ struct Speed {
 
 /// Ours is the whole call, from building the world to its end; the peer's only its events.
 Speed measure_rate(Bench& bench, std::uint32_t frame_size_bytes) {
-  const std::uint64_t ours = bench.pick<std::uint64_t>(2000, 500'000, 2'000'000);
+  const std::uint64_t ours = bench.pick<std::uint64_t>(20'000, 500'000, 2'000'000);
   const std::uint64_t theirs = bench.pick<std::uint64_t>(1000, 40'000, 200'000);
   const Deployment deployment =
       make_deployment({.frame_size_bytes = frame_size_bytes, .packet_count = ours});
