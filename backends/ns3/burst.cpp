@@ -1,5 +1,6 @@
 #include "backends/ns3/burst.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -12,13 +13,18 @@ Burst::Burst(std::uint32_t frame_count_max, std::uint32_t frame_size_max)
   frames_.reserve(frame_count_max);
 }
 
-void Burst::append(std::span<const std::byte> frame, Instant arrival) noexcept {
+void Burst::append(std::span<const std::byte> frame, Instant arrival,
+                   const ns3::Packet* origin) noexcept {
   SLUICE_CHECK(!full() && slab_used_ + frame.size() <= slab_size_);
   std::memcpy(slab_.get() + slab_used_, frame.data(), frame.size());
   frames_.push_back({.arrival = arrival,
                      .offset = slab_used_,
                      .length = static_cast<std::uint16_t>(frame.size())});
   slab_used_ += static_cast<std::uint32_t>(frame.size());
+  if (origin != nullptr) {
+    origins_.resize(frames_.size());
+    origins_.back() = origin;
+  }
 }
 
 std::uint32_t Burst::cut_after(Instant limit) noexcept {
@@ -28,6 +34,7 @@ std::uint32_t Burst::cut_after(Instant limit) noexcept {
     frames_.pop_back();
     ++count;
   }
+  origins_.resize(std::min(origins_.size(), frames_.size()));
   return count;
 }
 
@@ -35,10 +42,12 @@ void Burst::cut_to(std::uint32_t count) noexcept {
   if (count >= frames_.size()) return;
   slab_used_ = frames_[count].offset;
   frames_.resize(count);
+  origins_.resize(std::min(origins_.size(), frames_.size()));
 }
 
 void Burst::clear() noexcept {
   frames_.clear();
+  origins_.clear();
   slab_used_ = 0;
 }
 

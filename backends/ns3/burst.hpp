@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "backends/ns3/ns3.hpp"
 #include "core/check.hpp"
 #include "core/units.hpp"
 
@@ -40,8 +41,17 @@ class Burst {
   [[nodiscard]] bool empty() const noexcept { return frames_.empty(); }
   [[nodiscard]] bool full() const noexcept { return frames_.size() == frame_count_max_; }
 
-  /// Copies a frame in. Not when full(), nor longer than the pool's frame_size_max.
-  void append(std::span<const std::byte> frame, Instant arrival) noexcept;
+  /// The packet of ns-3's that `frame`, one of frames(), was made of, for the sake of its tags;
+  /// null when it has none.
+  [[nodiscard]] const ns3::Packet* origin(const BurstFrame& frame) const noexcept {
+    const auto index = static_cast<std::size_t>(&frame - frames_.data());
+    return index < origins_.size() ? ns3::PeekPointer(origins_[index]) : nullptr;
+  }
+
+  /// Copies a frame in. Not when full(), nor longer than the pool's frame_size_max. Keeps `origin`
+  /// alive as long as the frame.
+  void append(std::span<const std::byte> frame, Instant arrival,
+              const ns3::Packet* origin = nullptr) noexcept;
   /// Drops the frames that arrive after `limit`, which stand at the end. @return How many.
   std::uint32_t cut_after(Instant limit) noexcept;
   /// Drops all frames but the first `count`, or none if there are no more.
@@ -56,6 +66,7 @@ class Burst {
   std::uint32_t slab_size_;
   std::uint32_t slab_used_ = 0;
   std::vector<BurstFrame> frames_;
+  std::vector<ns3::Ptr<const ns3::Packet>> origins_;  ///< By frame, up to the last that has one.
   std::unique_ptr<std::byte[]> slab_;
   std::shared_ptr<BurstPool> home_;  ///< Set while in use: a burst in flight keeps its pool.
 };

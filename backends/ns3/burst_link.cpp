@@ -17,16 +17,18 @@ void BurstLink::attach(const Options& options, std::shared_ptr<BurstPool> pool,
   receiver_ = receiver;
 }
 
-void BurstLink::carry(std::span<const std::byte> frame, Instant departure) {
+void BurstLink::carry(std::span<const std::byte> frame, Instant departure,
+                      const ns3::Packet* origin) {
   ++counters_.entered;
   if (faulty_) [[unlikely]] {
-    carry_faulty(frame, departure);
+    carry_faulty(frame, departure, origin);
   } else {
-    append(frame, departure + options_.delay);
+    append(frame, departure + options_.delay, origin);
   }
 }
 
-void BurstLink::carry_faulty(std::span<const std::byte> frame, Instant departure) {
+void BurstLink::carry_faulty(std::span<const std::byte> frame, Instant departure,
+                             const ns3::Packet* origin) {
   if (faults_.down) {
     ++counters_.lost_down;
     return;
@@ -39,29 +41,31 @@ void BurstLink::carry_faulty(std::span<const std::byte> frame, Instant departure
   const Instant arrival = departure + options_.delay + faults_.delay_extra;
   if (happens(faults_.reorder)) {
     ++counters_.reordered;
-    carry_late(frame, arrival + faults_.reorder_delay);
+    carry_late(frame, arrival + faults_.reorder_delay, origin);
   } else {
-    append(frame, arrival);
+    append(frame, arrival, origin);
   }
   if (happens(faults_.duplicate)) {
     ++counters_.duplicated;
-    append(frame, arrival);
+    append(frame, arrival, origin);
   }
 }
 
-void BurstLink::append(std::span<const std::byte> frame, Instant arrival) {
+void BurstLink::append(std::span<const std::byte> frame, Instant arrival,
+                       const ns3::Packet* origin) {
   // When an extra delay ends, what follows must not overtake: order is broken by `reorder` alone.
   arrival = std::max(arrival, last_arrival_);
   last_arrival_ = arrival;
   const bool joins = !wire_.empty() && wire_.back()->size() < options_.burst_max &&
                      arrival - wire_.back()->frames().front().arrival <= options_.burst_window;
   if (!joins) wire_.push_back(pool_->acquire());
-  wire_.back()->append(frame, arrival);
+  wire_.back()->append(frame, arrival, origin);
 }
 
-void BurstLink::carry_late(std::span<const std::byte> frame, Instant arrival) {
+void BurstLink::carry_late(std::span<const std::byte> frame, Instant arrival,
+                           const ns3::Packet* origin) {
   late_.push_back(pool_->acquire());
-  late_.back()->append(frame, arrival);
+  late_.back()->append(frame, arrival, origin);
   schedule_late(*late_.back());
 }
 

@@ -70,8 +70,10 @@ class BurstLink {
   /// `receiver` must outlive the simulation's events.
   void attach(const Options& options, std::shared_ptr<BurstPool> pool, BurstReceiver* receiver);
 
-  /// Takes a frame whose last bit leaves the sender at `departure`, which never goes back.
-  void carry(std::span<const std::byte> frame, Instant departure);
+  /// Takes a frame whose last bit leaves the sender at `departure`, which never goes back. `origin`
+  /// as in Burst::append.
+  void carry(std::span<const std::byte> frame, Instant departure,
+             const ns3::Packet* origin = nullptr);
   /// Schedules what carry() gathered. Call it once after a group of carry().
   void flush();
 
@@ -82,9 +84,9 @@ class BurstLink {
   [[nodiscard]] const LinkCounters& counters() const noexcept { return counters_; }
 
  private:
-  void carry_faulty(std::span<const std::byte> frame, Instant departure);
-  void append(std::span<const std::byte> frame, Instant arrival);
-  void carry_late(std::span<const std::byte> frame, Instant arrival);
+  void carry_faulty(std::span<const std::byte> frame, Instant departure, const ns3::Packet* origin);
+  void append(std::span<const std::byte> frame, Instant arrival, const ns3::Packet* origin);
+  void carry_late(std::span<const std::byte> frame, Instant arrival, const ns3::Packet* origin);
   void deliver_front(std::uint32_t generation);
   void deliver_late(std::uint32_t generation);
   void schedule_late(const Burst& burst);

@@ -124,7 +124,7 @@ bool BurstNetDevice::transmit(BurstLink& link, const OutFrame& frame) {
     trace(trace_tx_drop_, frame.bytes);
     return false;
   }
-  link.carry(frame.bytes, serialise(size, frame.ready));
+  link.carry(frame.bytes, serialise(size, frame.ready), frame.origin);
   ++counters_.tx_frames;
   counters_.tx_bytes += size;
   trace(trace_tx_, frame.bytes);
@@ -176,10 +176,12 @@ void BurstNetDevice::receive_burst(BurstPtr burst) noexcept {
     receiver_->receive_burst(std::move(burst));
     return;
   }
-  for (const BurstFrame& frame : burst->frames()) to_stack(burst->bytes(frame));
+  for (const BurstFrame& frame : burst->frames()) {
+    to_stack(burst->bytes(frame), burst->origin(frame));
+  }
 }
 
-void BurstNetDevice::to_stack(std::span<const std::byte> frame) {
+void BurstNetDevice::to_stack(std::span<const std::byte> frame, const ns3::Packet* origin) {
   const auto [destination, source, protocol] = read_ethernet(frame);
   PacketType type = PACKET_OTHERHOST;
   if (destination.IsBroadcast()) {
@@ -190,6 +192,7 @@ void BurstNetDevice::to_stack(std::span<const std::byte> frame) {
     type = PACKET_HOST;
   }
   const ns3::Ptr<ns3::Packet> packet = to_ns3_packet(frame.subspan(kEthernetHeaderSize));
+  if (origin != nullptr) copy_tags(*origin, *packet);
   if (!promiscuous_callback_.IsNull()) {
     promiscuous_callback_(this, packet, protocol, source, destination, type);
   }
@@ -236,7 +239,9 @@ bool BurstNetDevice::Send(ns3::Ptr<ns3::Packet> packet, const ns3::Address& dest
 bool BurstNetDevice::SendFrom(ns3::Ptr<ns3::Packet> packet, const ns3::Address& source,
                               const ns3::Address& destination, uint16_t protocol) {
   write_ethernet_frame(*packet, source, destination, protocol, scratch_);
-  const OutFrame frame{.bytes = scratch_, .ready = simulated_now()};
+  const ns3::Ptr<const ns3::Packet> tagged = tagged_copy(*packet);
+  const OutFrame frame{
+      .bytes = scratch_, .ready = simulated_now(), .origin = ns3::PeekPointer(tagged)};
   return send_burst({&frame, 1}) == 1;
 }
 

@@ -17,6 +17,7 @@ namespace sluice {
 struct OutFrame {
   std::span<const std::byte> bytes;
   Instant ready{};
+  const ns3::Packet* origin = nullptr;  ///< Whose tags cross with it; null: none.
 };
 
 /// What a BurstNetDevice did. Offered to send: tx_frames + tx_drop_full + tx_drop_mtu +
@@ -41,9 +42,9 @@ struct BurstDeviceCounters {
 /// frame bytes without FCS, preamble and gap.
 ///
 /// ns-3's Internet stack sits on it as on any Ethernet device (Send, receive callbacks, ARP,
-/// broadcast); packet tags do not cross, as on a real wire. Attributes: DataRate, BurstMax,
-/// BurstWindow, QueueFrames, Mtu, Address; to be set before the first frame. Trace sources, each
-/// with the whole frame: MacTx, MacRx, MacTxDrop, PromiscSniffer.
+/// broadcast), and tags cross as on a stock link, so that FlowMonitor works. Attributes: DataRate,
+/// BurstMax, BurstWindow, QueueFrames, Mtu, Address; to be set before the first frame. Trace
+/// sources, each with the whole frame: MacTx, MacRx, MacTxDrop, PromiscSniffer.
 class BurstNetDevice final : public ns3::NetDevice, public BurstReceiver {
  public:
   static ns3::TypeId GetTypeId();
@@ -113,7 +114,7 @@ class BurstNetDevice final : public ns3::NetDevice, public BurstReceiver {
   bool transmit(BurstLink& link, const OutFrame& frame);
   [[nodiscard]] Instant serialise(std::size_t size_bytes, Instant ready) noexcept;
   [[nodiscard]] bool queue_takes(Instant ready) noexcept;
-  void to_stack(std::span<const std::byte> frame);
+  void to_stack(std::span<const std::byte> frame, const ns3::Packet* origin);
   void trace(FrameTrace& source, std::span<const std::byte> frame);
 
   // Attributes.

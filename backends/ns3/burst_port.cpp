@@ -24,7 +24,7 @@ std::uint32_t BurstPort::transmit(std::span<const Packet> packets, const PacketM
   for (std::size_t done = 0; done < packets.size(); done += kGroup) {
     const auto group = packets.subspan(done, std::min(kGroup, packets.size() - done));
     for (std::size_t i = 0; i < group.size(); ++i) {
-      frames[i] = {.bytes = memory.bytes(group[i]), .ready = now};
+      frames[i] = {.bytes = memory.bytes(group[i]), .ready = now, .origin = origin(group[i])};
       counters_.tx_bytes += group[i].length;
     }
     const std::uint32_t sent = device_->send_burst(std::span{frames}.first(group.size()));

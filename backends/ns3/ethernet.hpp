@@ -32,11 +32,18 @@ struct EthernetHeader {
                                   static_cast<std::uint32_t>(bytes.size()));
 }
 
+/// A copy of `packet` to keep for its tags (it shares the bytes); null when it has none.
+[[nodiscard]] ns3::Ptr<const ns3::Packet> tagged_copy(const ns3::Packet& packet);
+/// Gives `to` the byte tags and packet tags of `from`, except for those whose type cannot be made
+/// by its TypeId. Byte tags stay at their bytes, as far as `to` has them.
+void copy_tags(const ns3::Packet& from, ns3::Packet& to);
+
 /// Sends an Ethernet frame over a device of any kind, which puts its own link header before the
-/// payload.
+/// payload, with the tags of `origin` unless it is null.
 /// @return Whether the device took it: not if it is too long, cut short, neither IPv4 nor IPv6 for
 /// a point-to-point (PPP) device, or finds no room.
-bool send_frame(const ns3::Ptr<ns3::NetDevice>& device, std::span<const std::byte> frame);
+bool send_frame(const ns3::Ptr<ns3::NetDevice>& device, std::span<const std::byte> frame,
+                const ns3::Packet* origin = nullptr);
 
 /// Makes `frame` a header and the bytes of `payload`. Addresses that are no MACs become zero.
 inline void write_ethernet_frame(const ns3::Packet& payload, const ns3::Address& source,

@@ -26,6 +26,7 @@
 #include <ns3/ipv4-interface.h>
 #include <ns3/ipv4-l3-protocol.h>
 #include <ns3/ipv4.h>
+#include <ns3/loopback-net-device.h>
 #include <ns3/mac48-address.h>
 #include <ns3/net-device-container.h>
 #include <ns3/net-device.h>
@@ -49,6 +50,7 @@
 #include <ns3/tcp-socket-base.h>
 #include <ns3/tcp-socket-factory.h>
 #include <ns3/tcp-socket.h>
+#include <ns3/trace-helper.h>
 #include <ns3/trace-source-accessor.h>
 #include <ns3/traced-callback.h>
 #include <ns3/udp-socket-factory.h>

@@ -18,16 +18,17 @@ std::uint32_t RxQueue::push(BurstPtr burst) {
   return missed;
 }
 
-bool RxQueue::push(std::span<const std::byte> frame, Instant arrival, BurstPool& pool) {
+bool RxQueue::push(std::span<const std::byte> frame, Instant arrival, BurstPool& pool,
+                   const ns3::Packet* origin) {
   if (size_ == frame_count_max_) return false;
   if (bursts_.empty() || bursts_.back()->full()) bursts_.push_back(pool.acquire());
-  bursts_.back()->append(frame, arrival);
+  bursts_.back()->append(frame, arrival, origin);
   ++size_;
   return true;
 }
 
-RxQueue::Taken RxQueue::take(PacketBatch& batch, BufferPool& pool, PortId ingress,
-                             Instant now) noexcept {
+RxQueue::Taken RxQueue::take(PacketBatch& batch, BufferPool& pool, PortId ingress, Instant now,
+                             TagStore* tags) noexcept {
   Taken taken;
   std::array<std::uint32_t, PacketBatch::kCapacity> buffers;
   const std::uint32_t wanted = std::min(size_, batch.room());
@@ -54,6 +55,7 @@ RxQueue::Taken RxQueue::take(PacketBatch& batch, BufferPool& pool, PortId ingres
                 .target = 0,
                 .ingress = index_of(ingress),
                 .arrival = to_ns(frame.arrival)});
+    if (tags != nullptr) tags->set(*(batch.end() - 1), bursts_.front()->origin(frame));
   }
   if (taken.count < got) pool.release(std::span{buffers}.first(got).subspan(taken.count));
   return taken;

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "backends/ns3/burst.hpp"
+#include "backends/ns3/tag_store.hpp"
 #include "core/packet/buffer_pool.hpp"
 #include "core/packet/packet_batch.hpp"
 #include "core/units.hpp"
@@ -22,14 +23,17 @@ class RxQueue {
   std::uint32_t push(BurstPtr burst);
   /// Takes a single frame, into the last burst if it is one of `pool` with room.
   /// @return Whether there was room.
-  bool push(std::span<const std::byte> frame, Instant arrival, BurstPool& pool);
+  bool push(std::span<const std::byte> frame, Instant arrival, BurstPool& pool,
+            const ns3::Packet* origin = nullptr);
 
   struct Taken {
     std::uint32_t count = 0;    ///< Frames now in the batch.
     std::uint32_t dropped = 0;  ///< Frames that no buffer was free for, or large enough.
   };
-  /// Copies frames that arrived by `now` into buffers of `pool`, as far as the batch has room.
-  Taken take(PacketBatch& batch, BufferPool& pool, PortId ingress, Instant now) noexcept;
+  /// Copies frames that arrived by `now` into buffers of `pool`, as far as the batch has room;
+  /// their tags go to `tags`, unless it is null.
+  Taken take(PacketBatch& batch, BufferPool& pool, PortId ingress, Instant now,
+             TagStore* tags = nullptr) noexcept;
 
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
   [[nodiscard]] std::uint32_t room() const noexcept { return frame_count_max_ - size_; }

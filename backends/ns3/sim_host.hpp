@@ -91,6 +91,8 @@ class SimHost {
     return static_cast<std::uint16_t>(workers_.size());
   }
   [[nodiscard]] SimPort& port(PortId port) { return *ports_[index_of(port)]; }
+  /// What Observer's packets lie in.
+  [[nodiscard]] const PacketMemory& memory() const { return memory_; }
   /// Calls `look(instance, entries, capacity)` for the receive ring of each instance.
   void for_each_ring(
       const std::function<void(InstanceId, std::uint32_t, std::uint32_t)>& look) const;
@@ -134,6 +136,7 @@ class SimHost {
   Options options_;
   std::vector<std::byte> bytes_;
   PacketMemory memory_;
+  TagStore tags_;
   BufferPool pool_;
   BufferLedger ledger_;
   std::vector<std::unique_ptr<SimPort>> ports_;

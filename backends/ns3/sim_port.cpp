@@ -3,7 +3,7 @@
 namespace sluice {
 
 std::uint32_t SimPort::receive(PacketBatch& batch, BufferPool& pool, Instant now) noexcept {
-  const std::uint32_t dropped = queue_.take(batch, pool, options_.id, now).dropped;
+  const std::uint32_t dropped = queue_.take(batch, pool, options_.id, now, tags_).dropped;
   counters_.rx_no_buffer += dropped;
   return dropped;
 }
@@ -23,12 +23,13 @@ void SimPort::arrived(BurstPtr burst) {
   if (wake_ && kept > 0) wake_();
 }
 
-void SimPort::arrived(std::span<const std::byte> frame, Instant arrival, BurstPool& pool) {
+void SimPort::arrived(std::span<const std::byte> frame, Instant arrival, BurstPool& pool,
+                      const ns3::Packet* origin) {
   if (frame.size() > pool.options().frame_size_max) {
     ++counters_.rx_oversize;
     return;
   }
-  if (!queue_.push(frame, arrival, pool)) {
+  if (!queue_.push(frame, arrival, pool, origin)) {
     ++counters_.rx_missed;
     return;
   }

@@ -61,6 +61,10 @@ class SimPort {
   /// How many frames transmit() takes now.
   [[nodiscard]] virtual std::uint32_t transmit_room() noexcept = 0;
 
+  /// Where the tags of received frames are kept, and found again by the host's port that sends
+  /// them; null: they are lost. It must outlive the port.
+  void set_tag_store(TagStore* tags) noexcept { tags_ = tags; }
+
   /// `wake` is called whenever frames became available, after they did.
   void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
 
@@ -71,13 +75,19 @@ class SimPort {
   explicit SimPort(const Options& options) : options_(options), queue_(options.rx_ring_frames) {}
 
   void arrived(BurstPtr burst);
-  void arrived(std::span<const std::byte> frame, Instant arrival, BurstPool& pool);
+  void arrived(std::span<const std::byte> frame, Instant arrival, BurstPool& pool,
+               const ns3::Packet* origin);
+  /// The packet whose tags go out with `packet`, or null.
+  [[nodiscard]] const ns3::Packet* origin(const Packet& packet) const noexcept {
+    return tags_ == nullptr ? nullptr : tags_->find(packet);
+  }
 
   SimPortCounters counters_;
 
  private:
   Options options_;
   RxQueue queue_;
+  TagStore* tags_ = nullptr;
   std::function<void()> wake_;
 };
 

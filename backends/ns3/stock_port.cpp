@@ -29,7 +29,7 @@ std::uint32_t StockPort::transmit(std::span<const Packet> packets, const PacketM
   std::uint32_t count = 0;
   for (const Packet& packet : packets) {
     if (queue_ && transmit_room() == 0) break;
-    if (!send_frame(device_, memory.bytes(packet))) {
+    if (!send_frame(device_, memory.bytes(packet), origin(packet))) {
       if (!queue_) break;
       ++counters_.tx_refused;
     }
@@ -56,7 +56,8 @@ bool StockPort::received(ns3::Ptr<ns3::NetDevice> /*device*/, ns3::Ptr<const ns3
                          std::uint16_t protocol, const ns3::Address& source,
                          const ns3::Address& destination, ns3::NetDevice::PacketType /*type*/) {
   write_ethernet_frame(*packet, source, destination, protocol, scratch_);
-  arrived(scratch_, simulated_now(), *pool_);
+  const ns3::Ptr<const ns3::Packet> tagged = tagged_copy(*packet);
+  arrived(scratch_, simulated_now(), *pool_, ns3::PeekPointer(tagged));
   return true;
 }
 
