@@ -319,7 +319,7 @@ NOT_WITH_NS3 = {
 # Debian's libns3 itself links libgsl: the one known exception. Only libns3 may bring it.
 KNOWN = "libgsl"
 # The programs that are meant to simulate; all others must be free of ns-3.
-SIMULATING = {"sluice-sim", "sluice-bench", "sluice-bench-sim"}
+SIMULATING = {"sluice-sim", "sluice-bench", "sluice-bench-sim", "sluice-example-web"}
 
 
 def library_problems(program, closure, direct):
