@@ -35,7 +35,8 @@ class LoopbackIo {
       auto [frame, when] = std::move(waiting.front());
       waiting.pop_front();
       Packet packet{};
-      if (pool_.allocate({&packet.buffer, 1}) == 0) {
+      const bool fits = frame.size() + kHeadroom <= memory_.buffer_size();
+      if (!fits || pool_.allocate({&packet.buffer, 1}) == 0) {
         ++lost;
         continue;
       }
