@@ -23,8 +23,9 @@ constexpr std::uint16_t kChainNone = 0xffff;
 /// FlowKey::protocol of the keys of the address table: reserved (IANA), so no packet has it.
 constexpr std::uint8_t kProtocolOfAddresses = 255;
 
-FlowTable::Options address_table_options(const FlowTable::Options& flows) {
-  FlowTable::Options options = flows;
+FlowTable::Options address_table_options(const Worker::Options& worker) {
+  FlowTable::Options options = worker.flows;
+  if (worker.address_count_max != 0) options.flow_count_max = worker.address_count_max;
   options.pin_count_max = 1;
   options.rest_time = Duration::zero();
   return options;
@@ -62,7 +63,7 @@ Worker::Worker(Options options)
     : options_(std::move(options)),
       first_slot_(options_.index * options_.flows.flow_count_max),
       flows_(options_.flows),
-      addresses_(address_table_options(options_.flows)),
+      addresses_(address_table_options(options_)),
       fragments_(options_.fragments),
       lanes_(options_.instance_count_max),
       own_inline_(options_.service_count_max, kNoInstance),
@@ -299,9 +300,43 @@ void Worker::take_back(InstanceId instance, Instant now) noexcept {
   if (options_.observer != nullptr && !packets.empty()) {
     options_.observer->returned(now, instance, packets);
   }
-  for (const Packet& packet : packets) decide_at_owner(packet, now);
+  decide_all(packets, now);
   if (generated > 0) adopt_generated(instance, {input.data() + returned, generated}, now);
   input.clear();
+}
+
+/// What decide() does, for all packets that an instance gave back. Most of a batch stand at the
+/// same step and go on alike, so that is looked up once a run of them.
+void Worker::decide_all(std::span<const Packet> packets, Instant now) noexcept {
+  const ChainVersion* chain = nullptr;
+  std::uint32_t chain_and_step = ~0u;
+  Hop hop{};
+  for (const Packet& packet : packets) {
+    if (const std::uint32_t own = std::uint32_t{packet.chain} << 8 | packet.step;
+        own != chain_and_step) {
+      chain = plain_chain_at(packet);
+      chain_and_step = own;
+      if (chain != nullptr) hop = chain->steps[packet.step].next;
+    }
+    const std::uint32_t slot = slot_of(packet.flow);
+    const bool plain = chain != nullptr && packet.verdict == Verdict::kNext && flows_.live(slot) &&
+                       flows_.entry(slot).chain == packet.chain;
+    if (plain) {
+      follow(packet, *chain, hop, now);
+    } else {
+      decide_at_owner(packet, now);
+    }
+  }
+}
+
+/// The chain of a packet at a step behind which nothing depends on its labels; else null.
+const ChainVersion* Worker::plain_chain_at(const Packet& packet) const noexcept {
+  const ChainVersion* chain = chain_of(packet);
+  if (chain == nullptr || packet.step >= chain->steps.size()) return nullptr;
+  const Step& step = chain->steps[packet.step];
+  const Service& service = snapshot_->services[index_of(step.service)].service;
+  const bool plain = !step.copy && step.branches.empty() && service.sticky_bits == 0;
+  return plain ? chain : nullptr;
 }
 
 /// Lets the worker of the packet's flow do what an NF decided.
@@ -969,7 +1004,7 @@ void Worker::run_inline(InstanceId instance, Instant now) noexcept {
     }
     runtime.clear_outbox();
   } while (advance_inline(batch, instance));
-  for (const Packet& packet : batch) decide_at_owner(packet, now);
+  decide_all({batch.begin(), batch.size()}, now);
 }
 
 /// Moves a whole batch one step on when all its packets go to one inline function; else leaves it.

@@ -40,6 +40,9 @@ class Worker {
     std::uint32_t chain_count_max = 256;           ///< Chain numbers lie below.
     std::uint32_t chain_version_count_max = 1024;  ///< ChainVersion::index lies below.
     FlowTable::Options flows;
+    /// Addresses whose instance services of affinity source and destination remember; 0: as many as
+    /// flows. 1 where no service has such an affinity, to save the memory.
+    std::uint32_t address_count_max = 0;
     FragmentTracker::Options fragments;
     PacketMemory memory;
     HashKey worker_hash_key;                     ///< The same for all workers of the host.
@@ -155,6 +158,8 @@ class Worker {
 
   // Steering.
   void decide(const Packet& packet, Instant now) noexcept;
+  void decide_all(std::span<const Packet> packets, Instant now) noexcept;
+  [[nodiscard]] const ChainVersion* plain_chain_at(const Packet& packet) const noexcept;
   void decide_at_owner(const Packet& packet, Instant now) noexcept;
   void follow(const Packet& packet, const ChainVersion& chain, Hop hop, Instant now) noexcept;
   void copy_to(const Packet& original, const ChainVersion& chain, std::uint8_t step,
