@@ -75,6 +75,30 @@ Hop ChainChecker::expected_hop(const Shadow& shadow, const Route& route) const n
   return step.next;
 }
 
+/// Where the packet has to go, when that follows from its step alone: the usual case, which the
+/// packets of a batch share. Nothing: check each as it is.
+std::optional<Hop> ChainChecker::plain_hop(const Shadow& shadow) const noexcept {
+  const Route* route = route_of(shadow);
+  if (route == nullptr || shadow.is_copy) return std::nullopt;
+  const bool enters = shadow.phase == Phase::kAt;
+  const bool goes_on = shadow.phase == Phase::kAfter && shadow.verdict == Verdict::kNext &&
+                       route->steps[shadow.step].branches.empty();
+  if (!enters && !goes_on) return std::nullopt;
+  const Hop hop = expected_hop(shadow, *route);
+  if (hop.kind == Hop::Kind::kStep && route->steps[hop.step].copy) return std::nullopt;
+  return hop;
+}
+
+/// Whether plain_hop() of both is the same.
+bool ChainChecker::is_same(const Shadow& a, const Shadow& b) noexcept {
+  return a.chain == b.chain && a.step == b.step && a.phase == b.phase && a.verdict == b.verdict &&
+         a.is_copy == b.is_copy;
+}
+
+std::uint16_t ChainChecker::service_at(std::uint16_t chain, std::uint8_t step) const noexcept {
+  return index_of(routes_[chain].steps[step].service);
+}
+
 bool ChainChecker::same_packet(Instant now, const Shadow& shadow, const Packet& packet,
                                const char* what) noexcept {
   if (packet.chain == shadow.chain && packet.tag == shadow.tag) [[likely]]
@@ -206,10 +230,21 @@ void ChainChecker::delivered(Instant now, InstanceId instance,
   log_.evaluated(Property::kVersionFixed, packets.size());
   const std::uint16_t service =
       index_of(instance) < service_of_.size() ? service_of_[index_of(instance)] : 0xffff;
+  Shadow seen;
+  std::optional<Hop> hop;  // Of `seen`.
   for (const Packet& packet : packets) {
     Shadow* shadow = shadow_of(now, packet, "delivered");
     if (shadow == nullptr) continue;
-    check_delivery(now, *shadow, packet, instance, service);
+    if (!is_same(*shadow, seen)) {
+      seen = *shadow;
+      hop = plain_hop(seen);
+      if (hop && (hop->kind != Hop::Kind::kStep || service_at(seen.chain, hop->step) != service)) {
+        hop.reset();
+      }
+    }
+    const bool right = hop && packet.chain == shadow->chain && packet.tag == shadow->tag &&
+                       packet.step == hop->step;
+    if (!right) check_delivery(now, *shadow, packet, instance, service);
     shadow->step = packet.step;
     shadow->phase = Phase::kInside;
   }
@@ -279,10 +314,20 @@ void ChainChecker::check_sending(Instant now, const Shadow& shadow, const Packet
 
 void ChainChecker::sent(Instant now, PortId port, std::span<const Packet> packets) noexcept {
   log_.evaluated(Property::kChainOrder, packets.size());
+  Shadow seen;
+  std::optional<Hop> hop;  // Of `seen`.
   for (const Packet& packet : packets) {
     Shadow* shadow = shadow_of(now, packet, "sent");
     if (shadow == nullptr) continue;
-    check_sending(now, *shadow, packet, port);
+    if (!is_same(*shadow, seen)) {
+      seen = *shadow;
+      hop = plain_hop(seen);
+      if (hop && (hop->kind != Hop::Kind::kOut || routes_[seen.chain].to_port != index_of(port))) {
+        hop.reset();
+      }
+    }
+    const bool right = hop && packet.chain == shadow->chain && packet.tag == shadow->tag;
+    if (!right) check_sending(now, *shadow, packet, port);
     shadow->phase = Phase::kAbsent;
   }
 }

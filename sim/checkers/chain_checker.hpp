@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -66,6 +67,9 @@ class ChainChecker {
   [[nodiscard]] Shadow* shadow_of(Instant now, const Packet& packet, const char* what) noexcept;
   [[nodiscard]] const Route* route_of(const Shadow& shadow) const noexcept;
   [[nodiscard]] Hop expected_hop(const Shadow& shadow, const Route& route) const noexcept;
+  [[nodiscard]] std::optional<Hop> plain_hop(const Shadow& shadow) const noexcept;
+  [[nodiscard]] static bool is_same(const Shadow& a, const Shadow& b) noexcept;
+  [[nodiscard]] std::uint16_t service_at(std::uint16_t chain, std::uint8_t step) const noexcept;
   [[nodiscard]] bool same_packet(Instant now, const Shadow& shadow, const Packet& packet,
                                  const char* what) noexcept;
   void check_delivery(Instant now, Shadow& shadow, const Packet& packet, InstanceId instance,
