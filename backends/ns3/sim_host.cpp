@@ -24,6 +24,14 @@ std::uint32_t power_of_two_from(std::uint32_t value) {
   return result;
 }
 
+bool chooses_by_address(const Deployment& deployment) {
+  return std::any_of(
+      deployment.services.begin(), deployment.services.end(), [](const ServiceSpec& service) {
+        const Affinity affinity = service.service.affinity;
+        return affinity == Affinity::kSource || affinity == Affinity::kDestination;
+      });
+}
+
 template <class Ring>
 std::size_t bytes_of(std::optional<Ring>& ring) {
   return ring ? ring->bytes().size() : 0;
@@ -111,6 +119,7 @@ SimHost::SimHost(const Deployment& deployment, HostId host, const Options& optio
     worker.flows.idle_timeout = spec_.flow_idle;
     worker.flows.pin_count_max = pin_count_max;
     worker.flows.hash_key = flow_hash_key;
+    worker.address_count_max = chooses_by_address(deployment) ? 0 : 1;
     worker.memory = memory_;
     worker.worker_hash_key = worker_hash_key;
     worker.ledger = &ledger_;
