@@ -7,7 +7,8 @@
 
 namespace sluice {
 
-/// A seeded source of random numbers: xoshiro256** (Blackman and Vigna, 2018), seeded by splitmix64.
+/// A seeded source of random numbers: xoshiro256** (Blackman and Vigna, 2018), seeded by
+/// splitmix64.
 ///
 /// Not std::mt19937_64, because the standard's distributions differ between libraries and a result
 /// must not. Not for secrets. One per user that must be independent: see fork().
@@ -42,7 +43,9 @@ class Prng {
   }
 
   /// A generator of its own stream, so that one user's draws do not shift another's.
-  constexpr Prng fork(std::uint64_t stream) { return Prng{next() ^ (stream * 0xd1342543de82ef95u)}; }
+  constexpr Prng fork(std::uint64_t stream) {
+    return Prng{next() ^ (stream * 0xd1342543de82ef95u)};
+  }
 
  private:
   static constexpr std::uint64_t rotate(std::uint64_t x, int k) {

@@ -6,8 +6,8 @@
 #include <limits>
 #include <type_traits>
 
-/// The types in which quantities and identities are said, so that a unit or a number of another kind
-/// does not compile.
+/// The types in which quantities and identities are said, so that a unit or a number of another
+/// kind does not compile.
 namespace sluice {
 
 // For products that outgrow 64 bits. GCC and clang have them; only -Wpedantic must be told so.
@@ -41,7 +41,7 @@ inline constexpr InstanceId kNoInstance{0xffff};
 
 /// The number of an identity, for indexing and printing.
 template <class Id>
-  requires std::is_enum_v<Id>
+requires std::is_enum_v<Id>
 constexpr auto index_of(Id id) {
   return static_cast<std::underlying_type_t<Id>>(id);
 }

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -12,7 +13,6 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 #include "cli/exit_codes.hpp"
 #include "cli/files.hpp"
@@ -49,9 +49,13 @@ struct Arguments {
 };
 
 std::atomic<bool> interrupt_requested{false};
-void request_interrupt(int) { interrupt_requested = true; }
+void request_interrupt(int) {
+  interrupt_requested = true;
+}
 
-void complain(const std::string& text) { fmt::print(stderr, "{}\n", text); }
+void complain(const std::string& text) {
+  fmt::print(stderr, "{}\n", text);
+}
 
 /// One run of a file: what to set in it, and where its results go.
 struct Job {
@@ -258,8 +262,7 @@ int run_file(const Arguments& arguments) {
     return run_sweep(*tree, arguments, folder, *runs);
   }
   const std::string name = fmt::format("seed-{}", first->run.seed);
-  const std::string folder =
-      arguments.results.empty() ? (base / name).string() : arguments.results;
+  const std::string folder = arguments.results.empty() ? (base / name).string() : arguments.results;
   return run_one(*first, arguments, Job{folder, {}, runs->front()});
 }
 
@@ -295,7 +298,8 @@ int run_swarm(const Arguments& arguments) {
 int main_of(int argc, char** argv) {
   Arguments arguments;
   arguments.command.assign(argv, argv + argc);
-  CLI::App app{"Simulates a deployment file, sweeps its values, or runs random ones.", "sluice sim"};
+  CLI::App app{"Simulates a deployment file, sweeps its values, or runs random ones.",
+               "sluice sim"};
   app.footer(kExample);
   app.add_option("file", arguments.file, "The deployment file");
   app.add_option("--set", arguments.sets, "KEY=VALUE: changes the file; KEY=A,B,C sweeps")

@@ -15,7 +15,7 @@
 #include "backends/ns3/stock_port.hpp"
 #include "backends/ns3/tcp_transfers.hpp"
 #include "core/check.hpp"
-#include "scaling/autoscaler.hpp"
+#include "sim/attach_autoscaler.hpp"
 #include "sim/checkers/checker_set.hpp"
 #include "sim/latency_recorder.hpp"
 #include "sim/observer_list.hpp"
@@ -57,13 +57,12 @@ struct HostWorld {
   ObserverList observers;
   std::unique_ptr<SimHost> host;
   std::vector<PortWorld> ports;
-  AutoscalerState scaling;
-  std::vector<ServicePolicy> policies;
-  DropCounts drops_before{};     ///< At the last row of the series.
+  SimHost::Sampler autoscaler;
+  DropCounts drops_before{};  ///< At the last row of the series.
   DropCounts drops_at_warmup{};
-  std::vector<double> core_seconds;             ///< By service.
-  std::vector<std::uint32_t> instances_max;     ///< By service.
-  std::vector<std::uint32_t> instances_now;     ///< By service.
+  std::vector<double> core_seconds;          ///< By service.
+  std::vector<std::uint32_t> instances_max;  ///< By service.
+  std::vector<std::uint32_t> instances_now;  ///< By service.
 };
 
 DropCounts drops_of(const SimHost& host) {
@@ -251,17 +250,20 @@ void Simulation::build_host(std::size_t index) {
   options.batch_max = options_.batch_max;
   world.host = std::make_unique<SimHost>(deployment_, spec.id, options);
   for (const PortSpec& port : spec.ports) build_port(world, spec, port);
-  for (const ServiceSpec& service : deployment_.services) {
-    const bool here =
-        std::find(service.hosts.begin(), service.hosts.end(), spec.id) != service.hosts.end();
-    if (here && service.service.run != RunMode::kInline) {
-      world.policies.push_back({service.service.id, service.scaling});
-    }
-  }
+  world.autoscaler = make_autoscaler(
+      deployment_, spec.id, [this, &world](const LoadSample& sample, const ScaleAction& action) {
+        note(world, sample.when,
+             Note{Note::Kind::kScaleBlocked,
+                  action.service,
+                  kNoInstance,
+                  {},
+                  to_string(action.reason)});
+      });
   world.core_seconds.resize(deployment_.services.size());
   world.instances_max.resize(deployment_.services.size());
   world.instances_now.resize(deployment_.services.size());
-  world.host->set_sampler([this, &world](const LoadSample& sample) { return decide(world, sample); });
+  world.host->set_sampler(
+      [this, &world](const LoadSample& sample) { return decide(world, sample); });
   world.host->set_note_sink(
       [this, &world](Instant now, const Note& each) { note(world, now, each); });
 }
@@ -272,15 +274,14 @@ void Simulation::build_port(HostWorld& world, const HostSpec& spec, const PortSp
   built.name = spec.name + "." + port.name;
   if (port.link.kind == LinkSpec::Kind::kBurst) {
     build_burst_link(built, port);
-    world.host->attach(port.id,
-                       std::make_unique<BurstPort>(
-                           SimPort::Options{.id = port.id},
-                           ns3::DynamicCast<BurstNetDevice>(built.host_device)));
+    world.host->attach(
+        port.id, std::make_unique<BurstPort>(SimPort::Options{.id = port.id},
+                                             ns3::DynamicCast<BurstNetDevice>(built.host_device)));
     return;
   }
   build_stock_link(built, port);
-  world.host->attach(port.id, std::make_unique<StockPort>(SimPort::Options{.id = port.id},
-                                                          built.host_device));
+  world.host->attach(
+      port.id, std::make_unique<StockPort>(SimPort::Options{.id = port.id}, built.host_device));
 }
 
 void Simulation::build_burst_link(PortWorld& port, const PortSpec& spec) {
@@ -361,8 +362,8 @@ Result<std::unique_ptr<FrameSource>> Simulation::make_source(std::size_t index, 
                                                              ReplayGenerator::Side side) {
   const TrafficSpec& spec = deployment_.traffic[index];
   const PortSpec& port = deployment_.hosts[index_of(into.host)].ports[index_of(into.port)];
-  auto generator = make_generator(spec, port.frame_size_max, options_.folder,
-                                  deployment_.run.seed, index, side);
+  auto generator =
+      make_generator(spec, port.frame_size_max, options_.folder, deployment_.run.seed, index, side);
   if (!generator) return unexpected(generator.error());
   auto source = std::make_unique<FrameSource>(port_at(into).peer_device, std::move(*generator));
   schedule_at(spec.start, [each = source.get(), stop = spec.stop] { each->start(stop); });
@@ -464,33 +465,7 @@ std::vector<ScaleRequest> Simulation::decide(HostWorld& world, const LoadSample&
     });
   }
   record_services(world, sample.when);
-  ScalePlan planned = plan(std::move(world.scaling), world.policies, sample);
-  world.scaling = std::move(planned.state);
-  std::vector<ScaleRequest> requests;
-  for (const ScaleAction& action : planned.actions) {
-    if (restores(action)) continue;
-    ScaleRequest request;
-    request.service = action.service;
-    request.instance = action.instance;
-    request.reason = to_string(action.reason);
-    switch (action.kind) {
-      case ScaleAction::Kind::kStart:
-        request.kind = ScaleRequest::Kind::kStart;
-        break;
-      case ScaleAction::Kind::kDrain:
-        request.kind = ScaleRequest::Kind::kDrain;
-        break;
-      case ScaleAction::Kind::kReplace:
-        request.kind = ScaleRequest::Kind::kReplace;
-        break;
-      case ScaleAction::Kind::kBlocked:
-        note(world, sample.when,
-             Note{Note::Kind::kScaleBlocked, action.service, kNoInstance, {}, request.reason});
-        continue;
-    }
-    requests.push_back(std::move(request));
-  }
-  return requests;
+  return world.autoscaler(sample);
 }
 
 void Simulation::note(HostWorld& world, Instant now, const Note& each) {
@@ -621,9 +596,8 @@ void Simulation::record_traffic(Instant now) {
   for (std::size_t i = 0; i < traffic_.size(); ++i) {
     TrafficWorld& world = traffic_[i];
     if (world.source != nullptr) {
-      const std::uint64_t bytes =
-          world.source->counters().bytes +
-          (world.replies != nullptr ? world.replies->counters().bytes : 0);
+      const std::uint64_t bytes = world.source->counters().bytes +
+                                  (world.replies != nullptr ? world.replies->counters().bytes : 0);
       row(now, "traffic:" + deployment_.traffic[i].name, "offered_bps",
           per_second((bytes - world.offered_before) * 8), "bit/s");
       offered_bytes_ += bytes - world.offered_before;
@@ -640,8 +614,8 @@ void Simulation::record_traffic(Instant now) {
   std::uint64_t delivered = 0;
   for (HostWorld& host : hosts_) {
     for (PortWorld& port : host.ports) {
-      const std::uint64_t bytes = port.sink != nullptr ? port.sink->counters().bytes
-                                                       : received_bytes(*port.peer_device);
+      const std::uint64_t bytes =
+          port.sink != nullptr ? port.sink->counters().bytes : received_bytes(*port.peer_device);
       row(now, "port:" + port.name, "delivered_bps",
           per_second((bytes - port.delivered_before) * 8), "bit/s");
       delivered += bytes - port.delivered_before;
@@ -693,7 +667,8 @@ void Simulation::record_host(HostWorld& world, Instant now) {
     }
     const std::string service = "service:" + deployment_.services[i].service.name;
     row(now, service, "instances", running, "instances");
-    row(now, service, "occupancy_ppm", running == 0 ? std::uint64_t{0} : occupancy / running, "ppm");
+    row(now, service, "occupancy_ppm", running == 0 ? std::uint64_t{0} : occupancy / running,
+        "ppm");
   }
 }
 
@@ -751,8 +726,8 @@ SimulationResult Simulation::result() {
 
 nlohmann::ordered_json Simulation::summary() {
   nlohmann::ordered_json json;
-  const Duration measured = std::min(simulated_now(), Instant{deployment_.run.duration}) -
-                            measured_from_;
+  const Duration measured =
+      std::min(simulated_now(), Instant{deployment_.run.duration}) - measured_from_;
   const double seconds = std::chrono::duration<double>(measured).count();
   json["measured_s"] = seconds;
   json["offered_bps"] = seconds > 0 ? 8.0 * static_cast<double>(offered_bytes_) / seconds : 0.0;
@@ -831,13 +806,12 @@ nlohmann::ordered_json Simulation::summary_of_transfers() const {
     for (const TcpTransfers::Transfer& transfer : transfers.transfers()) {
       if (transfer.finished != Instant::max()) completion.add(transfer.finished - transfer.start);
     }
-    all[deployment_.traffic[i].name] = {
-        {"started", transfers.transfers().size()},
-        {"finished", transfers.finished_count()},
-        {"received_bytes", transfers.received_bytes()},
-        {"retransmissions", transfers.retransmissions()},
-        {"completion_p50_ns", completion.quantile(kMedian).count()},
-        {"completion_p99_ns", completion.quantile(k99).count()}};
+    all[deployment_.traffic[i].name] = {{"started", transfers.transfers().size()},
+                                        {"finished", transfers.finished_count()},
+                                        {"received_bytes", transfers.received_bytes()},
+                                        {"retransmissions", transfers.retransmissions()},
+                                        {"completion_p50_ns", completion.quantile(kMedian).count()},
+                                        {"completion_p99_ns", completion.quantile(k99).count()}};
   }
   return all;
 }

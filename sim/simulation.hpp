@@ -19,8 +19,8 @@
 namespace sluice::sim {
 
 struct SimulationOptions {
-  std::string folder;           ///< What paths in the deployment are relative to; may be empty.
-  RunWriter* writer = nullptr;  ///< Where series, events and captures go; null: nowhere.
+  std::string folder;            ///< What paths in the deployment are relative to; may be empty.
+  RunWriter* writer = nullptr;   ///< Where series, events and captures go; null: nowhere.
   Observer* observer = nullptr;  ///< Told what all hosts do, beside the checkers; outlives the run.
   Duration series_interval = std::chrono::milliseconds{100};
   /// Asked a hundred times a simulated second whether to end early; may be empty.
@@ -46,11 +46,11 @@ struct SimulationResult {
   std::size_t memory_per_host_bytes = 0;  ///< Of the largest host.
 };
 
-/// Simulates a checked deployment from 0 to run.duration, with its traffic, faults and changes, under
-/// the checkers if it asks for them. Uses ns-3's global simulator: one at a time, and not after an
-/// other user of it that did not call Simulator::Destroy().
-/// @return An error when what the deployment names cannot be used (a capture, a size file, a fault on a
-/// link that cannot have it).
+/// Simulates a checked deployment from 0 to run.duration, with its traffic, faults and changes,
+/// under the checkers if it asks for them. Uses ns-3's global simulator: one at a time, and not
+/// after another user of it that did not call Simulator::Destroy().
+/// @return An error when what the deployment names cannot be used (a capture, a size file, a fault
+/// on a link that cannot have it).
 [[nodiscard]] Result<SimulationResult> simulate(const Deployment& deployment,
                                                 const SimulationOptions& options);
 

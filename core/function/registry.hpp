@@ -16,8 +16,9 @@ namespace sluice {
 /// why not. An argument, because core does no I/O; paths are relative to the naming file.
 using FileReader = std::function<Result<std::string, std::string>(const std::string& path)>;
 
-/// Makes a program from a service's settings: the map of the file without the keys that all services
-/// share. `path` is how messages call it ("services.ids"). Checks everything; starts nothing.
+/// Makes a program from a service's settings: the map of the file without the keys that all
+/// services share. `path` is how messages call it ("services.ids"). Checks everything; starts
+/// nothing.
 using ProgramFactory = std::function<Result<std::unique_ptr<Program>>(
     const ConfigValue& config, const std::string& path, const FileReader& read_file)>;
 

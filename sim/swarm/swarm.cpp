@@ -1,12 +1,12 @@
 #include "sim/swarm/swarm.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <string_view>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "core/deployment/parser.hpp"
 #include "core/prng.hpp"
@@ -108,7 +108,8 @@ class Writer {
       std::uint32_t at_ms = 100;
       for (std::uint32_t number = 1; number <= 6; ++number) {
         at_ms += static_cast<std::uint32_t>(between(50, 300));
-        const std::string what = fmt::format("{{service: {}{}, instance: {}", host, service, number);
+        const std::string what =
+            fmt::format("{{service: {}{}, instance: {}", host, service, number);
         switch (prng_.below(4)) {
           case 0:
             faults_ += fmt::format("  - {{at: {} ms, hang: {}}}}}\n", at_ms, what);
@@ -127,10 +128,10 @@ class Writer {
   }
 
   void add_host_faults(const std::string& host, bool may_die) {
-    faults_ += fmt::format("  - {{at: {} ms, for: {} ms, pause: {{host: {}}}}}\n", between(100, 1500),
-                           between(1, 300), host);
-    for (const std::string_view kind : {"loss: 10 %", "duplicate: 10 %", "reorder: 10 %",
-                                        "delay: 5 ms"}) {
+    faults_ += fmt::format("  - {{at: {} ms, for: {} ms, pause: {{host: {}}}}}\n",
+                           between(100, 1500), between(1, 300), host);
+    for (const std::string_view kind :
+         {"loss: 10 %", "duplicate: 10 %", "reorder: 10 %", "delay: 5 ms"}) {
       faults_ += fmt::format("  - {{at: {} ms, for: {} ms, link: {{port: {}.{}, {}}}}}\n",
                              between(100, 1500), between(10, 400), host,
                              one_of<2>(prng_, {"p0", "p1"}), kind);
@@ -148,7 +149,9 @@ class Writer {
 
 }  // namespace
 
-std::string swarm_deployment(std::uint64_t seed) { return Writer{seed}.write(); }
+std::string swarm_deployment(std::uint64_t seed) {
+  return Writer{seed}.write();
+}
 
 Result<SimulationResult> run_swarm_seed(std::uint64_t seed) {
   const FileReader no_files = [](const std::string&) -> Result<std::string, std::string> {
@@ -165,7 +168,8 @@ void SwarmTotals::add(const SimulationResult& result) {
   packets_ += result.received_packets;
   for (const auto& [name, count] : result.fault_counts) counts_["fault " + name] += count;
   for (std::size_t i = 0; i < kPropertyCount; ++i) {
-    counts_["property " + std::string{to_string(static_cast<Property>(i))}] += result.evaluations[i];
+    counts_["property " + std::string{to_string(static_cast<Property>(i))}] +=
+        result.evaluations[i];
   }
 }
 

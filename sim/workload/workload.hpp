@@ -17,12 +17,9 @@ namespace sluice::sim {
 /// @param folder What a capture's path is relative to: the deployment file's folder; may be empty.
 /// @param side Of a replay: whose frames. Others have no sides (checked).
 /// @param seed Of the run; `number` is the entry's place in the file, so that each draws its own.
-[[nodiscard]] Result<std::unique_ptr<FrameGenerator>> make_generator(const TrafficSpec& traffic,
-                                                                     std::uint16_t frame_size_max,
-                                                                     const std::string& folder,
-                                                                     std::uint64_t seed,
-                                                                     std::uint64_t number,
-                                                                     ReplayGenerator::Side side =
-                                                                         ReplayGenerator::Side::kAll);
+[[nodiscard]] Result<std::unique_ptr<FrameGenerator>> make_generator(
+    const TrafficSpec& traffic, std::uint16_t frame_size_max, const std::string& folder,
+    std::uint64_t seed, std::uint64_t number,
+    ReplayGenerator::Side side = ReplayGenerator::Side::kAll);
 
 }  // namespace sluice::sim

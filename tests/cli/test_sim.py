@@ -101,12 +101,13 @@ class Simulation(unittest.TestCase):
 
     def test_bad_input_is_one_line_and_leaves_nothing(self):
         (self.folder / "cut.pcap").write_bytes(b"\xd4\xc3\xb2\xa1" + b"\0" * 30)
-        replay = DEPLOYMENT.replace("kind: poisson, rate: 20 Mbps, size: 300 B, flows: 50, flow_packets: 50",
-                                    "replay: cut.pcap, rate: 1 Mbps")
+        synthetic = "kind: poisson, rate: 20 Mbps, size: 300 B, flows: 50, flow_packets: 50"
+        replay = DEPLOYMENT.replace(synthetic, "replay: cut.pcap, rate: 1 Mbps")
         (self.folder / "replay.yaml").write_text(replay)
         (self.folder / "broken.yaml").write_text(DEPLOYMENT.replace("monitor", "monitro"))
         for arguments in (("absent.yaml",), ("broken.yaml",), ("replay.yaml",), (self.folder,),
-                          (self.file, "--set", "run.duration=10sec"), (self.file, "--set", "nonsense"),
+                          (self.file, "--set", "run.duration=10sec"),
+                          (self.file, "--set", "nonsense"),
                           (self.file, "--set", "run.duration=1 ms,10sec"),
                           (self.file, "--seeds", "5..1"), (self.file, "--no-such-flag"), (),
                           (self.file, "--swarm", "1")):

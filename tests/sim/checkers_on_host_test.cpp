@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -45,12 +46,10 @@ test::Scripted::Script moody(std::shared_ptr<Prng> prng, std::uint32_t label_bit
   };
 }
 
-/// A random host with branches, a copy step, a reverse chain, deaths and hangs, under random
-/// traffic.
-Outcome run(std::uint64_t seed, std::uint16_t worker_count, bool everything = true) {
-  const auto prng = std::make_shared<Prng>(seed);
+/// A host with branches, a copy step, a reverse chain; and the services that get faults.
+std::array<ServiceId, 2> fill(RigBuilder& rig, const std::shared_ptr<Prng>& prng,
+                              std::uint16_t worker_count, bool everything) {
   constexpr std::uint32_t kLabel = 1;
-  RigBuilder rig;
   const ServiceId first = rig.service("first", moody(prng, kLabel, everything), 2);
   const ServiceId tap = rig.service("tap", test::go_on, 1);
   const ServiceId second = rig.service("second", moody(prng, kLabel, everything), 2);
@@ -73,7 +72,42 @@ Outcome run(std::uint64_t seed, std::uint16_t worker_count, bool everything = tr
   rig.options.agent.worker_count = worker_count;
   rig.options.flow_count_max = 64;
   rig.options.buffer_count = 512;
+  return {first, second};
+}
 
+/// Random traffic, deaths, hangs and full ports.
+void drive(test::LoopbackHost& host, Prng& prng, const std::array<ServiceId, 2>& services) {
+  for (int round = 0; round < 300; ++round) {
+    const auto count = prng.below(80);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto port = static_cast<std::uint16_t>(10000 + prng.below(90));
+      if (prng.below(4) == 0) {
+        host.inject(PortId{1}, frames::udp({.source_port = 53, .destination_port = port},
+                                           {.source = "10.0.0.2", .destination = "10.0.0.1"}));
+      } else {
+        host.inject(PortId{0}, frames::udp({.source_port = port, .destination_port = 53}));
+      }
+    }
+    if (prng.below(10) == 0) host.inject(PortId{0}, test::Frame(20, std::byte{1}));
+    const auto turns = prng.below(6);
+    for (std::uint64_t i = 0; i < turns; ++i) host.turn();
+    const auto event = prng.below(60);
+    const auto instances = host.instances_of(services[event % 2]);
+    if (event < 4 && instances.size() > 1) host.kill(instances[prng.below(instances.size())]);
+    if (event == 4 && !instances.empty()) host.freeze(instances.front());
+    host.io().output_room = event == 5 ? 0 : ~std::size_t{0};
+    if (prng.below(3) == 0) host.pass(std::chrono::milliseconds{10 * (1 + prng.below(40))});
+    host.now += std::chrono::microseconds{prng.below(500)};
+  }
+  host.io().output_room = ~std::size_t{0};
+  host.pass(2s);
+  host.shut_down();
+}
+
+Outcome run(std::uint64_t seed, std::uint16_t worker_count, bool everything = true) {
+  const auto prng = std::make_shared<Prng>(seed);
+  RigBuilder rig;
+  const auto services = fill(rig, prng, worker_count, everything);
   CheckerSet::Options options;
   options.buffer_count = rig.options.buffer_count;
   options.flow_count_max = rig.options.flow_count_max * worker_count;
@@ -85,32 +119,7 @@ Outcome run(std::uint64_t seed, std::uint16_t worker_count, bool everything = tr
   ObserverList observers({&checkers, &trace});
   rig.options.observer = &observers;
   const auto host = rig.build();
-  for (int round = 0; round < 300; ++round) {
-    const auto count = prng->below(80);
-    for (std::uint64_t i = 0; i < count; ++i) {
-      const auto port = static_cast<std::uint16_t>(10000 + prng->below(90));
-      if (prng->below(4) == 0) {
-        host->inject(PortId{1}, frames::udp({.source_port = 53, .destination_port = port},
-                                            {.source = "10.0.0.2", .destination = "10.0.0.1"}));
-      } else {
-        host->inject(PortId{0}, frames::udp({.source_port = port, .destination_port = 53}));
-      }
-    }
-    if (prng->below(10) == 0) host->inject(PortId{0}, test::Frame(20, std::byte{1}));
-    const auto turns = prng->below(6);
-    for (std::uint64_t i = 0; i < turns; ++i) host->turn();
-    const auto event = prng->below(60);
-    const ServiceId service = event % 2 == 0 ? first : second;
-    const auto instances = host->instances_of(service);
-    if (event < 4 && instances.size() > 1) host->kill(instances[prng->below(instances.size())]);
-    if (event == 4 && !instances.empty()) host->freeze(instances.front());
-    host->io().output_room = event == 5 ? 0 : ~std::size_t{0};
-    if (prng->below(3) == 0) host->pass(std::chrono::milliseconds{10 * (1 + prng->below(40))});
-    host->now += std::chrono::microseconds{prng->below(500)};
-  }
-  host->io().output_room = ~std::size_t{0};
-  host->pass(2s);
-  host->shut_down();
+  drive(*host, *prng, services);
   std::vector<const WorkerStatistics*> statistics;
   for (std::uint16_t i = 0; i < worker_count; ++i) {
     statistics.push_back(&host->worker(i).statistics());

@@ -27,7 +27,8 @@ ARROWS = {
     "core/deployment": ["core/chain", "core/flow", "core/host"],
     "scaling": ["core"],
     "backends/ns3": ["core/host", "core/functions", "core/deployment"],
-    "sim": ["core/deployment", "core/functions", "core/host", "scaling", "backends/ns3"],
+    # The programs share how files are read and how they exit (cli).
+    "sim": ["core/deployment", "core/functions", "core/host", "scaling", "backends/ns3", "cli"],
     "cli": ["core/deployment", "core/functions"],
     "placement": ["core/deployment"],
     "bench": ["core/functions", "core/host", "sim", "backends/ns3"],
@@ -51,7 +52,7 @@ OUTSIDE = {
     "bench": ["fmt/", "nlohmann/", "CLI/", "tsl/", "ns3/", "benchmark/"],
 }
 # CMake targets whose name is not that of their folder's last part.
-TARGET_FOLDERS = {"base": "core", "options": None, "sim_parts": "sim", "ns3": "backends/ns3"}
+TARGET_FOLDERS = {"base": "core", "options": None, "sim_parts": "sim", "simulation": "sim", "ns3": "backends/ns3"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.M)
 STANDARD = re.compile(r"^[a-z_0-9]+$")

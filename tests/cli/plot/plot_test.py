@@ -124,7 +124,8 @@ class Plot(unittest.TestCase):
         import pandas
 
         loader = importlib.machinery.SourceFileLoader("sluice_plot", PLOT)
-        module = importlib.util.module_from_spec(importlib.util.spec_from_loader("sluice_plot", loader))
+        spec = importlib.util.spec_from_loader("sluice_plot", loader)
+        module = importlib.util.module_from_spec(spec)
         loader.exec_module(module)
         rows = pandas.DataFrame({"up": ["1"] * 3, "y": [1.0, 2.0, 3.0]})
         mean, half, count = module.sweep_points(rows, "up", "y", "f")["1"]
