@@ -268,10 +268,13 @@ void Worker::steer_fresh(Fresh& fresh, Instant now) noexcept {
   }
   const std::span<const Packet> steered{fresh.packets.data(), known};
   if (options_.observer != nullptr && known > 0) options_.observer->classified(now, steered);
+  Way way;
   for (const Packet& packet : steered) {
-    const ChainVersion& chain = *chain_of(packet);
-    ++statistics_.chains[index_of(chain.chain)].entered_packets;
-    follow(packet, chain, Hop{Hop::Kind::kStep, 0}, now);
+    if (way.chain == nullptr || way.chain->index != packet.chain) {
+      way = way_to(*chain_of(packet), Hop{Hop::Kind::kStep, 0});
+    }
+    ++statistics_.chains[index_of(way.chain->chain)].entered_packets;
+    go(packet, slot_of(packet.flow), way, now);
   }
 }
 
@@ -305,28 +308,68 @@ void Worker::take_back(InstanceId instance, Instant now) noexcept {
   input.clear();
 }
 
+/// It is copied first and changed where it comes to lie: a copy right behind a narrow write waits
+/// until the write has left the store buffer.
+void Worker::stage(const Packet& packet, std::uint8_t step, InstanceId instance,
+                   Instant now) noexcept {
+  Lane& to = lane(instance);
+  to.staged.push(packet);
+  Packet& staged = to.staged[to.staged.size() - 1];
+  staged.step = step;
+  staged.verdict = Verdict::kUndecided;
+  if (!to.dirty) {
+    to.dirty = true;
+    dirty_.push_back(instance);
+  }
+  if (to.staged.full()) flush_lane(instance, now);
+}
+
 /// What decide() does, for all packets that an instance gave back. Most of a batch stand at the
 /// same step and go on alike, so that is looked up once a run of them.
 void Worker::decide_all(std::span<const Packet> packets, Instant now) noexcept {
-  const ChainVersion* chain = nullptr;
+  Way way;
   std::uint32_t chain_and_step = ~0u;
-  Hop hop{};
   for (const Packet& packet : packets) {
     if (const std::uint32_t own = std::uint32_t{packet.chain} << 8 | packet.step;
         own != chain_and_step) {
-      chain = plain_chain_at(packet);
+      const ChainVersion* chain = plain_chain_at(packet);
+      way = chain == nullptr ? Way{} : way_to(*chain, chain->steps[packet.step].next);
       chain_and_step = own;
-      if (chain != nullptr) hop = chain->steps[packet.step].next;
     }
     const std::uint32_t slot = slot_of(packet.flow);
-    const bool plain = chain != nullptr && packet.verdict == Verdict::kNext && flows_.live(slot) &&
-                       flows_.entry(slot).chain == packet.chain;
+    const bool plain = way.chain != nullptr && packet.verdict == Verdict::kNext &&
+                       flows_.live(slot) && flows_.entry(slot).chain == packet.chain;
     if (plain) {
-      follow(packet, *chain, hop, now);
+      go(packet, slot, way, now);
     } else {
       decide_at_owner(packet, now);
     }
   }
+}
+
+Worker::Way Worker::way_to(const ChainVersion& chain, Hop hop) const noexcept {
+  Way way{&chain, hop, kNoService};
+  if (hop.kind != Hop::Kind::kStep || chain.steps[hop.step].copy) return way;
+  const ServiceId wanted = chain.steps[hop.step].service;
+  const Service& service = snapshot_->services[index_of(wanted)].service;
+  if (service.affinity != Affinity::kNone) way.service = wanted;
+  return way;
+}
+
+/// follow(), with a short cut to the flow's instance where it has one.
+void Worker::go(const Packet& packet, std::uint32_t slot, const Way& way, Instant now) noexcept {
+  if (way.service != kNoService) {
+    const Pin pin = flows_.pins(slot)[way.hop.step];
+    if (pin.is_set()) {
+      const InstanceRoute& route = snapshot_->instances[pin.instance];
+      if (route.channel != nullptr && route.service == way.service &&
+          route.worker == options_.index) [[likely]] {
+        stage(packet, way.hop.step, InstanceId{pin.instance}, now);
+        return;
+      }
+    }
+  }
+  follow(packet, *way.chain, way.hop, now);
 }
 
 /// The chain of a packet at a step behind which nothing depends on its labels; else null.
@@ -824,8 +867,6 @@ void Worker::copy_to(const Packet& original, const ChainVersion& chain, std::uin
   deliver(copy, step, InstanceId{pin.instance}, now);
 }
 
-/// Stages a packet for an instance, at `step`. It is copied first and changed where it comes to
-/// lie: a copy right behind a narrow write waits until the write has left the store buffer.
 void Worker::deliver(const Packet& packet, std::uint8_t step, InstanceId instance,
                      Instant now) noexcept {
   const InstanceRoute& route = snapshot_->instances[index_of(instance)];
@@ -843,16 +884,7 @@ void Worker::deliver(const Packet& packet, std::uint8_t step, InstanceId instanc
     send_to_worker(route.worker, passed, now);
     return;
   }
-  Lane& to = lane(instance);
-  to.staged.push(packet);
-  Packet& staged = to.staged[to.staged.size() - 1];
-  staged.step = step;
-  staged.verdict = Verdict::kUndecided;
-  if (!to.dirty) {
-    to.dirty = true;
-    dirty_.push_back(instance);
-  }
-  if (to.staged.full()) flush_lane(instance, now);
+  stage(packet, step, instance, now);
 }
 
 void Worker::leave(const Packet& packet, PortId port, Instant now) noexcept {

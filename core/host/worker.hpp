@@ -123,6 +123,12 @@ class Worker {
   };
   /// The parsed headers of a batch of fresh packets, beside it.
   struct Fresh;
+  /// Where packets go that stand at the same step.
+  struct Way {
+    const ChainVersion* chain = nullptr;
+    Hop hop{};
+    ServiceId service = kNoService;  ///< Set: straight to the flow's instance of it, if it has one.
+  };
 
   // Input.
   void receive(PacketBatch& batch, Instant now) noexcept;
@@ -159,12 +165,15 @@ class Worker {
   // Steering.
   void decide(const Packet& packet, Instant now) noexcept;
   void decide_all(std::span<const Packet> packets, Instant now) noexcept;
+  [[nodiscard]] Way way_to(const ChainVersion& chain, Hop hop) const noexcept;
+  void go(const Packet& packet, std::uint32_t slot, const Way& way, Instant now) noexcept;
   [[nodiscard]] const ChainVersion* plain_chain_at(const Packet& packet) const noexcept;
   void decide_at_owner(const Packet& packet, Instant now) noexcept;
   void follow(const Packet& packet, const ChainVersion& chain, Hop hop, Instant now) noexcept;
   void copy_to(const Packet& original, const ChainVersion& chain, std::uint8_t step,
                Instant now) noexcept;
   void deliver(const Packet& packet, std::uint8_t step, InstanceId instance, Instant now) noexcept;
+  void stage(const Packet& packet, std::uint8_t step, InstanceId instance, Instant now) noexcept;
   void leave(const Packet& packet, PortId port, Instant now) noexcept;
   void drop(const Packet& packet, DropReason reason, Instant now) noexcept;
   void send_to_worker(std::uint16_t worker, const Packet& packet, Instant now) noexcept;
