@@ -52,7 +52,13 @@ OUTSIDE = {
     "bench": ["fmt/", "nlohmann/", "CLI/", "tsl/", "ns3/", "benchmark/"],
 }
 # CMake targets whose name is not that of their folder's last part.
-TARGET_FOLDERS = {"base": "core", "options": None, "sim_parts": "sim", "simulation": "sim", "ns3": "backends/ns3"}
+TARGET_FOLDERS = {
+    "base": "core",
+    "options": None,
+    "sim_parts": "sim",
+    "simulation": "sim",
+    "ns3": "backends/ns3",
+}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.M)
 STANDARD = re.compile(r"^[a-z_0-9]+$")
