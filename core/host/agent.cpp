@@ -351,7 +351,8 @@ void Agent::add_chain_version(ChainVersion version) {
     chains_[index] = std::make_shared<const ChainVersion>(std::move(version));
     return;
   }
-  SLUICE_CHECK(!"room for another chain version");
+  constexpr bool room_for_another_chain_version = false;
+  SLUICE_CHECK(room_for_another_chain_version);
 }
 
 void Agent::publish(Instant) {
