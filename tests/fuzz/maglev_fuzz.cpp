@@ -90,6 +90,8 @@ void check_affinity(std::span<const std::uint8_t> data, InstanceChoice choice) {
   rig.chain("web", {a});
   rig.options.observer = &observer;
   rig.options.buffer_count = 256;
+  rig.options.agent.chain_version_count_max = 8;
+  rig.options.agent.instance_count_max = 64;
   rig.options.flow_count_max = 64;
   rig.options.agent.maglev_size = kTableSize;
   const auto host = rig.build();

@@ -145,6 +145,8 @@ void check_host(Input input) {
   rig.rule(to_hostile, ChainId{1});
   rig.rule({}, ChainId{0});
   rig.options.buffer_count = 256;
+  rig.options.agent.chain_version_count_max = 8;
+  rig.options.agent.instance_count_max = 64;
   const auto host = rig.build();
   const auto good = frames::udp({.payload = frames::text("untouched")});
   std::size_t good_count = 0, hostile_count = 0;

@@ -116,6 +116,10 @@ class LoopbackHost {
       Worker::Options worker;
       worker.index = i;
       worker.worker_count = count;
+      worker.chain_count_max =
+          static_cast<std::uint32_t>(std::max<std::size_t>(1, options_.agent.chains.size()));
+      worker.chain_version_count_max = options_.agent.chain_version_count_max;
+      worker.instance_count_max = options_.agent.instance_count_max;
       worker.flows.flow_count_max = options_.flow_count_max;
       worker.flows.pin_count_max = options_.pin_count_max;
       worker.memory = memory_;
