@@ -25,11 +25,11 @@ std::uint32_t power_of_two_from(std::uint32_t value) {
 }
 
 bool chooses_by_address(const Deployment& deployment) {
-  return std::any_of(
-      deployment.services.begin(), deployment.services.end(), [](const ServiceSpec& service) {
-        const Affinity affinity = service.service.affinity;
-        return affinity == Affinity::kSource || affinity == Affinity::kDestination;
-      });
+  return std::any_of(deployment.services.begin(), deployment.services.end(),
+                     [](const ServiceSpec& service) {
+                       const Affinity affinity = service.service.affinity;
+                       return affinity == Affinity::kSource || affinity == Affinity::kDestination;
+                     });
 }
 
 template <class Ring>
@@ -416,8 +416,8 @@ void SimHost::finish_start(const StartInstance& command) {
   instance->service = command.service;
   instance->number = command.number;
   // An inline service has one instance on each worker, in their order.
-  const std::size_t place = spec.service.run == RunMode::kInline ? command.number - 1
-                                                                 : index_of(command.instance);
+  const std::size_t place =
+      spec.service.run == RunMode::kInline ? command.number - 1 : index_of(command.instance);
   instance->worker = static_cast<std::uint16_t>(place % workers_.size());
   FunctionRuntime::Options runtime{
       memory_, spec.service.label_bits,
