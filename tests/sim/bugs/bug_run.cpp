@@ -25,7 +25,8 @@ const Scenario kScenarios[] = {
     {"load", R"(
 name: load
 hosts:
-  h1: {cores: 6, clock: 1 GHz, worker_cost: 20 cycles, flow_idle: 200 ms, ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
+  h1: {cores: 6, clock: 1 GHz, worker_cost: 20 cycles, flow_idle: 200 ms,
+      ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
 services:
   first: {function: forward, cost: 300 cycles}
   heavy: {function: monitor, cost: 20000 cycles, ring: 128, instances: {min: 1, max: 3}}
@@ -33,7 +34,8 @@ chains:
   udp: {from: h1.p0, to: h1.p1, match: {proto: udp}, steps: [first, heavy]}
 scaling: {up: {occupancy: 0.5, for: 50 ms}, down: {load: 0.5, for: 200 ms}, cooldown: 100 ms}
 traffic:
-  - {into: h1.p0, kind: poisson, size: 500 B, flows: 200, flow_packets: 50, rate: [[0 s, 300 Mbps], [500 ms, 300 Mbps], [700 ms, 40 Mbps]]}
+  - {into: h1.p0, kind: poisson, size: 500 B, flows: 200, flow_packets: 50, rate: [[0 s,
+       300 Mbps], [500 ms, 300 Mbps], [700 ms, 40 Mbps]]}
 changes: [{at: 400 ms, chain: udp, steps: [heavy, first]}]
 run: {duration: 3 s, seed: 1}
 )"},
@@ -47,14 +49,16 @@ services:
 chains:
   udp: {from: h1.p0, to: h1.p1, match: {proto: udp}, steps: [wall]}
 traffic:
-  - {into: h1.p0, kind: constant, size: 200 B, flows: 300, burst: 32, rate: 100 Mbps, src_port: 1024-60000, dst_port: 1024-60000}
+  - {into: h1.p0, kind: constant, size: 200 B, flows: 300, burst: 32, rate: 100 Mbps,
+       src_port: 1024-60000, dst_port: 1024-60000}
 run: {duration: 500 ms, seed: 1}
 )"},
     // More flows than the table takes, and frames that are too long for the way out.
     {"flood", R"(
 name: flood
 hosts:
-  h1: {cores: 2, clock: 1 GHz, flows: 64, ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps, frame_max: 300 B}}}
+  h1: {cores: 2, clock: 1 GHz, flows: 64, ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps,
+      frame_max: 300 B}}}
 chains:
   udp: {from: h1.p0, to: h1.p1, match: {proto: udp}, steps: [forward]}
 traffic:
@@ -78,7 +82,8 @@ run: {duration: 200 ms, seed: 1}
     {"quiet", R"(
 name: quiet
 hosts:
-  h1: {cores: 4, clock: 1 GHz, workers: 2, flow_idle: 60 s, ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
+  h1: {cores: 4, clock: 1 GHz, workers: 2, flow_idle: 60 s, ports: {p0: {rate: 10 Gbps},
+      p1: {rate: 10 Gbps}}}
 chains:
   udp: {from: h1.p0, to: h1.p1, match: {proto: udp}, steps: [forward]}
 traffic: [{into: h1.p0, kind: constant, size: 1000 B, flows: 8, rate: 8 kbps, stop: 10 s}]

@@ -232,7 +232,8 @@ TEST(Change, TransfersSurviveAChangeOfTheirChain) {
   const auto result = watched(R"(
 name: transfers
 hosts:
-  h1: {cores: 8, clock: 2 GHz, ports: {p0: {rate: 1 Gbps, delay: 100 us}, p1: {rate: 1 Gbps, delay: 100 us}}}
+  h1: {cores: 8, clock: 2 GHz, ports: {p0: {rate: 1 Gbps, delay: 100 us}, p1: {rate: 1 Gbps,
+      delay: 100 us}}}
 services:
   wall: {function: firewall, rules: [{allow: {proto: tcp, dst_port: 80}}], affinity: session}
   watch: {function: monitor, affinity: session}
@@ -240,7 +241,8 @@ chains:
   web: {from: h1.p0, to: h1.p1, match: {proto: tcp, dst_port: 80}, steps: [wall]}
   back: {from: h1.p1, to: h1.p0, reverse_of: web}
 traffic: [{kind: tcp, into: h1.p0, to: h1.p1, size: 500 kB, arrivals: 100/s, count: 60}]
-changes: [{at: 200 ms, chain: web, steps: [wall, watch]}, {at: 400 ms, chain: web, steps: [watch, wall]}]
+changes: [{at: 200 ms, chain: web, steps: [wall, watch]}, {at: 400 ms, chain: web, steps: [watch,
+    wall]}]
 run: {duration: 4 s, seed: 2}
 )",
                               watch);

@@ -17,7 +17,8 @@ services:
 chains:
   udp: {from: h1.p0, to: h1.p1, match: {proto: udp}, steps: [watch, {copy: spread}, spread]}
 traffic:
-  - {into: h1.p0, kind: on_off, on: 5 ms, off: 5 ms, rate: 600 Mbps, size: 300 B, flows: 50, flow_packets: 100}
+  - {into: h1.p0, kind: on_off, on: 5 ms, off: 5 ms, rate: 600 Mbps, size: 300 B, flows: 50,
+       flow_packets: 100}
 faults:
   - {at: 50 ms, for: 50 ms, link: {port: h1.p0, loss: 0.01, duplicate: 0.01, reorder: 0.01}}
   - {at: 120 ms, kill: {service: watch, instance: 1}}
@@ -29,7 +30,8 @@ run: {duration: 300 ms, seed: )" +
 const char* const kTcp = R"(
 name: tcp
 hosts:
-  h1: {cores: 3, clock: 2 GHz, ports: {p0: {rate: 100 Mbps, delay: 1 ms}, p1: {rate: 100 Mbps, delay: 1 ms}}}
+  h1: {cores: 3, clock: 2 GHz, ports: {p0: {rate: 100 Mbps, delay: 1 ms}, p1: {rate: 100 Mbps,
+      delay: 1 ms}}}
 chains:
   web: {from: h1.p0, to: h1.p1, match: {proto: tcp}, steps: [monitor]}
   back: {from: h1.p1, to: h1.p0, reverse_of: web}

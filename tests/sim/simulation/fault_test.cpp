@@ -15,7 +15,8 @@ std::string with_fault(const std::string& fault) {
   return R"(
 name: fault
 hosts:
-  h1: {cores: 6, clock: 1 GHz, worker_cost: 20 cycles, ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
+  h1: {cores: 6, clock: 1 GHz, worker_cost: 20 cycles, ports: {p0: {rate: 10 Gbps},
+      p1: {rate: 10 Gbps}}}
 services:
   work: {function: monitor, cost: 5000 cycles, instances: 2}
 chains:

@@ -36,7 +36,8 @@ services:
 chains:
   all: {from: h1.p0, to: h1.p1, match: {proto: tcp}, steps: [first, second]}
 traffic:
-  - {into: h1.p0, kind: poisson, rate: 800 Mbps, size: 250 B, proto: tcp, flows: 100, flow_packets: 50}
+  - {into: h1.p0, kind: poisson, rate: 800 Mbps, size: 250 B, proto: tcp, flows: 100,
+       flow_packets: 50}
 sim: {)" +
          link + "}\n" + more + R"(
 run: {duration: 100 ms, seed: 11, captures: [h1.p1]}
@@ -189,7 +190,8 @@ hosts:
   h1: {cores: 10, clock: 2 GHz, )" +
          host + R"( ports: {p0: {rate: 1 Gbps, delay: 100 us}, p1: {rate: 1 Gbps, delay: 100 us}}}
 services:
-  wall: {function: firewall, rules: [{allow: {proto: tcp, dst_port: 80}}], cost: 300 cycles, affinity: session, instances: 2}
+  wall: {function: firewall, rules: [{allow: {proto: tcp, dst_port: 80}}], cost: 300 cycles,
+      affinity: session, instances: 2}
   watch: {function: monitor, cost: 300 cycles, affinity: session, instances: 2}
 chains:
   web: {from: h1.p0, to: h1.p1, match: {proto: tcp, dst_port: 80}, steps: [wall, watch]}

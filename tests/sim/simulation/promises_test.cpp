@@ -15,9 +15,11 @@ constexpr std::uint32_t kBatch = 32;
 const char* const kStuck = R"(
 name: stuck
 hosts:
-  h1: {cores: 5, clock: 2.6 GHz, worker_cost: 60 cycles, ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
+  h1: {cores: 5, clock: 2.6 GHz, worker_cost: 60 cycles, ports: {p0: {rate: 10 Gbps},
+      p1: {rate: 10 Gbps}}}
 services:
-  inspect: {function: stuck, after: 20000, only: [1], cost: 10000 cycles, ring: 512, instances: {min: 2, max: 3}}
+  inspect: {function: stuck, after: 20000, only: [1], cost: 10000 cycles, ring: 512,
+      instances: {min: 2, max: 3}}
 chains:
   udp: {from: h1.p0, to: h1.p1, match: {proto: udp}, steps: [inspect]}
 traffic:
@@ -66,7 +68,8 @@ TEST(Stuck, ItsLossIsBoundedByRingBatchAndWhatCameBeforeDetection) {
 const char* const kScaleDown = R"(
 name: scale-down
 hosts:
-  h1: {cores: 6, clock: 2.6 GHz, worker_cost: 60 cycles, ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
+  h1: {cores: 6, clock: 2.6 GHz, worker_cost: 60 cycles, ports: {p0: {rate: 10 Gbps},
+      p1: {rate: 10 Gbps}}}
 services:
   fast: {function: monitor, cost: 500 cycles, instances: {min: 1, max: 4, start: 4}}
 chains:
@@ -123,14 +126,16 @@ TEST(ScaleDown, AnInstanceWhoseFlowsNeverEndIsNotStopped) {
 const char* const kAutoscale = R"(
 name: autoscale
 hosts:
-  h1: {cores: 4, clock: 1 GHz, worker_cost: 20 cycles, flow_idle: 200 ms, ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
+  h1: {cores: 4, clock: 1 GHz, worker_cost: 20 cycles, flow_idle: 200 ms,
+      ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
 services:
   heavy: {function: monitor, cost: 20000 cycles, ring: 256, instances: {min: 1, max: MAX}}
 chains:
   udp: {from: h1.p0, to: h1.p1, match: {proto: udp}, steps: [heavy]}
 scaling: {up: {occupancy: 0.5, for: 50 ms}, down: {load: 0.5, for: 300 ms}, cooldown: 200 ms}
 traffic:
-  - {into: h1.p0, kind: poisson, size: 500 B, flows: 200, flow_packets: 20, rate: [[0 s, 60 Mbps], [1 s, 480 Mbps], [2 s, 480 Mbps], [3 s, 60 Mbps]]}
+  - {into: h1.p0, kind: poisson, size: 500 B, flows: 200, flow_packets: 20, rate: [[0 s,
+       60 Mbps], [1 s, 480 Mbps], [2 s, 480 Mbps], [3 s, 60 Mbps]]}
 run: {duration: 7 s, seed: 1}
 )";
 
