@@ -176,6 +176,7 @@ class Simulation {
   nlohmann::ordered_json summary_of_chains() const;
   nlohmann::ordered_json summary_of_transfers() const;
   nlohmann::ordered_json summary_of_links() const;
+  nlohmann::ordered_json summary_of_ports();
 
   [[nodiscard]] PortWorld& port_at(PortRef ref) {
     return hosts_[index_of(ref.host)].ports[index_of(ref.port)];
@@ -757,6 +758,7 @@ nlohmann::ordered_json Simulation::summary() {
   json["chains"] = summary_of_chains();
   if (auto transfers = summary_of_transfers(); !transfers.empty()) json["transfers"] = transfers;
   if (auto links = summary_of_links(); !links.empty()) json["links"] = links;
+  if (auto ports = summary_of_ports(); !ports.empty()) json["ports"] = ports;
   json["events"] = note_counts_;
   json["faults"] = fault_counts_;
   return json;
@@ -817,6 +819,21 @@ nlohmann::ordered_json Simulation::summary_of_transfers() const {
 }
 
 /// What links did to frames on purpose, both directions together; good links are left out.
+/// What was lost at ports before the host or after it, where no worker can count it.
+nlohmann::ordered_json Simulation::summary_of_ports() {
+  nlohmann::ordered_json ports = nlohmann::ordered_json::object();
+  for (HostWorld& world : hosts_) {
+    for (const PortSpec& spec : world.host->spec().ports) {
+      const SimPortCounters& counters = world.host->port(spec.id).counters();
+      if (counters.rx_missed + counters.rx_oversize + counters.tx_refused == 0) continue;
+      ports[world.host->spec().name + "." + spec.name] = {{"rx_missed", counters.rx_missed},
+                                                          {"rx_oversize", counters.rx_oversize},
+                                                          {"tx_refused", counters.tx_refused}};
+    }
+  }
+  return ports;
+}
+
 nlohmann::ordered_json Simulation::summary_of_links() const {
   nlohmann::ordered_json links = nlohmann::ordered_json::object();
   for (const HostWorld& world : hosts_) {
