@@ -178,11 +178,27 @@ std::string_view next_line(std::string_view& text) {
   return line;
 }
 
+// A share to the nearest ppm: measured distributions have more digits than that.
+std::optional<Ppm> parse_share(std::string_view text) {
+  constexpr std::size_t kDigitsKept = 6;
+  const std::size_t kept = std::min(text.find('.'), text.size() - 1) + 1 + kDigitsKept;
+  std::uint32_t round_up = 0;
+  if (!text.empty() && text.size() > kept) {
+    const std::string_view rest = text.substr(kept);
+    if (rest.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+    round_up = rest.front() >= '5' ? 1 : 0;
+    text = text.substr(0, kept);
+  }
+  const auto ratio = parse_ratio(text);
+  if (!ratio) return std::nullopt;
+  return Ppm{ratio->value + round_up};
+}
+
 std::optional<SizePoint> parse_size_point(std::string_view line) {
   const std::size_t comma = line.find(',');
   if (comma == std::string_view::npos) return std::nullopt;
   const auto size_bytes = parse_integer(line.substr(0, comma));
-  const auto cumulative = parse_ratio(line.substr(comma + 1));
+  const auto cumulative = parse_share(line.substr(comma + 1));
   if (!size_bytes || !cumulative) return std::nullopt;
   return SizePoint{*size_bytes, *cumulative};
 }

@@ -236,5 +236,31 @@ TEST(Deployment, ResolvedShowsDefaults) {
   EXPECT_THAT(json, HasSubstr("\"drops\": \"0.001\""));
 }
 
+TEST(Deployment, RoundsTheSharesOfASizeFileToThePpm) {
+  // As published: web search flow sizes have eight decimals.
+  const std::string text =
+      "name: t\n"
+      "hosts: {h1: {cores: 4, clock: 2 GHz, ports: {p0: {rate: 1 Gbps}, p1: {rate: 1 Gbps}}}}\n"
+      "services: {m: {function: monitor}}\n"
+      "chains: {c: {from: h1.p0, to: h1.p1, steps: [m]}}\n"
+      "traffic: [{into: h1.p0, kind: poisson, rate: 1 Mbps, flow_sizes: sizes.csv}]\n"
+      "run: {duration: 1 s}\n";
+  const auto with = [&](const std::string& sizes) {
+    return parse_deployment(
+        text, "test.yaml", built_in_functions(),
+        [&](const std::string&) -> Result<std::string, std::string> { return sizes; });
+  };
+  const auto deployment = with("4000,0\n5971,0.07704918\n8722,0.15245950\n9000,1\n");
+  ASSERT_TRUE(deployment.has_value()) << deployment.error().to_string();
+  const auto& traffic = std::get<SyntheticTraffic>(deployment->traffic[0].kind);
+  ASSERT_TRUE(traffic.flow_sizes.has_value());
+  EXPECT_THAT(traffic.flow_sizes->points,
+              testing::ElementsAre(SizePoint{4000, Ppm{0}}, SizePoint{5971, Ppm{77'049}},
+                                   SizePoint{8722, Ppm{152'460}}, SizePoint{9000, kPpmOne}));
+  for (const char* bad : {"100,0.1234567x\n200,1\n", "100,.\n200,1\n", "100,\n200,1\n"}) {
+    EXPECT_FALSE(with(bad).has_value()) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace sluice
