@@ -44,8 +44,8 @@ void FunctionRuntime::lend(std::span<const std::uint32_t> buffers) noexcept {
 }
 
 RingRuntime::RingRuntime(std::unique_ptr<NetworkFunction> function,
-                         const FunctionRuntime::Options& options, Wiring wiring)
-    : runtime_(std::move(function), options), wiring_(std::move(wiring)), batch_(options.memory) {
+                         const FunctionRuntime::Options& options, const Wiring& wiring)
+    : runtime_(std::move(function), options), wiring_(wiring), batch_(options.memory) {
   SLUICE_CHECK(wiring_.page != nullptr);
 }
 

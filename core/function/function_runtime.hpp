@@ -62,7 +62,7 @@ class RingRuntime {
     ControlPage* page = nullptr;
   };
   RingRuntime(std::unique_ptr<NetworkFunction> function, const FunctionRuntime::Options& options,
-              Wiring wiring);
+              const Wiring& wiring);
 
   /// Handles waiting messages, then takes up to `batch_max` packets (at most a batch) from the
   /// receive ring.

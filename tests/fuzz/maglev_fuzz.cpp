@@ -52,7 +52,7 @@ void check_table(std::span<const std::uint8_t> data) {
   std::rotate(turned.begin(), turned.begin() + 1, turned.end());
   SLUICE_CHECK(std::ranges::equal(MaglevTable(turned, kTableSize).table(), table.table()));
   // One goes: its places move, of the others' few.
-  const std::uint16_t gone = data[0] % members.size();
+  const auto gone = static_cast<std::uint16_t>(data[0] % members.size());
   auto fewer = members;
   fewer.erase(fewer.begin() + gone);
   const MaglevTable after{fewer, kTableSize};
