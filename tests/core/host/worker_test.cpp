@@ -594,6 +594,39 @@ TEST(Worker, AffinityBySourceKeepsAllFlowsOfAnAddressTogether) {
   EXPECT_EQ(all.size(), 4u);
 }
 
+TEST(Worker, SeveralWorkersKeepFlowsOfTheSameSlotApart) {
+  InstancesOfFlows observer;
+  RigBuilder rig;
+  rig.options.agent.worker_count = 3;
+  const ServiceId a = rig.service("a", test::go_on, 4);
+  const ServiceId b = rig.service("b", test::go_on, 4);
+  // By hash, else equal slots of different workers would get equal instances in turn.
+  rig.edit(b).choice = InstanceChoice::kMaglev;
+  rig.options.agent.maglev_size = 251;
+  rig.chain("web", {a, b});
+  rig.options.observer = &observer;
+  const auto host = rig.build();
+  for (int round = 0; round < 3; ++round) {
+    for (int source = 1; source <= 60; ++source) {
+      host->inject(PortId{0}, frames::udp({}, {.source = "10.0.1." + std::to_string(source)}));
+    }
+    host->settle();
+  }
+  EXPECT_EQ(host->io().output(PortId{1}).size(), 180u);
+  EXPECT_GT(host->worker(0).flows().size(), 0u);
+  EXPECT_GT(host->worker(1).flows().size(), 0u);
+  EXPECT_EQ(observer.seen.size(), 120u);
+  std::set<InstanceId> used;
+  for (const auto& [at, instances] : observer.seen) {
+    EXPECT_EQ(instances.size(), 1u);
+    used.insert(instances.begin(), instances.end());
+    const Worker& owner = host->worker(static_cast<std::uint16_t>(at.first / 1024));
+    const Pin pin = owner.flows().pins(at.first % 1024)[at.second];
+    EXPECT_EQ(*instances.begin(), InstanceId{pin.instance});
+  }
+  EXPECT_EQ(used.size(), 8u);
+}
+
 TEST(Worker, GeneratedPacketsEnterTheChainBehindTheirMaker) {
   RigBuilder rig;
   const auto frame = frames::udp({.payload = frames::text("made")});
