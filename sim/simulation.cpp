@@ -461,8 +461,12 @@ void Simulation::stop() {
 
 std::vector<ScaleRequest> Simulation::decide(HostWorld& world, const LoadSample& sample) {
   if (world.checkers != nullptr) {
-    world.host->for_each_ring([&](InstanceId id, std::uint32_t entries, std::uint32_t capacity) {
-      world.checkers->ring_seen(sample.when, id, entries, capacity);
+    // Held to the file's word, not to what the ring says of itself.
+    world.host->for_each_ring([&](InstanceId id, std::uint32_t entries, std::uint32_t) {
+      const ServiceId service = world.host->agent().service_of(id);
+      if (service == kNoService) return;
+      world.checkers->ring_seen(sample.when, id, entries,
+                                deployment_.services[index_of(service)].service.ring_capacity);
     });
   }
   record_services(world, sample.when);
