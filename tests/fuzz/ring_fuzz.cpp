@@ -72,6 +72,7 @@ void check_batch(BufferLedger& ledger, const PacketMemory& memory,
     const auto owner = owners.find(packet.buffer);
     if (owner == owners.end() || owner->second.instance != instance) continue;
     if (!memory.contains(packet) || seen.contains(packet.buffer)) continue;
+    if (packet.verdict > Verdict::kHold) continue;  // No verdict at all.
     seen.insert(packet.buffer);
     (owner->second.lent ? made : expected).push_back(packet);
   }
