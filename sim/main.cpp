@@ -16,10 +16,10 @@
 
 #include "cli/exit_codes.hpp"
 #include "cli/files.hpp"
+#include "cli/results/progress.hpp"
+#include "cli/results/run_writer.hpp"
 #include "core/deployment/parser.hpp"
 #include "sim/commit.hpp"
-#include "sim/results/progress.hpp"
-#include "sim/results/run_writer.hpp"
 #include "sim/simulation.hpp"
 #include "sim/swarm/swarm.hpp"
 #include "sim/sweep/sweep.hpp"
@@ -70,20 +70,20 @@ std::string machine() {
   return fmt::format("{} {} {}", name.sysname, name.release, name.machine);
 }
 
-Progress make_progress(const Deployment& deployment, const Job& job, bool quiet) {
+cli::Progress make_progress(const Deployment& deployment, const Job& job, bool quiet) {
   const auto real_time = [] {
     return std::chrono::duration_cast<Duration>(
         std::chrono::steady_clock::now().time_since_epoch());
   };
-  return Progress{{.total = deployment.run.duration,
-                   .terminal = isatty(STDERR_FILENO) == 1,
-                   .label = job.label,
-                   .clock = real_time,
-                   .write = [quiet](std::string_view text) {
-                     if (quiet) return;
-                     std::fwrite(text.data(), 1, text.size(), stderr);
-                     std::fflush(stderr);
-                   }}};
+  return cli::Progress{{.total = deployment.run.duration,
+                        .terminal = isatty(STDERR_FILENO) == 1,
+                        .label = job.label,
+                        .clock = real_time,
+                        .write = [quiet](std::string_view text) {
+                          if (quiet) return;
+                          std::fwrite(text.data(), 1, text.size(), stderr);
+                          std::fflush(stderr);
+                        }}};
 }
 
 Result<Deployment> prepare(const ConfigValue& tree, const std::string& file, const SweepRun& run) {
@@ -125,9 +125,9 @@ int report_violations(const SimulationResult& result, const std::string& replay)
   return cli::kExitInvariant;
 }
 
-RunManifest manifest_of(const Deployment& deployment, const Arguments& arguments,
-                        const SimulationResult& result, const std::string& resolved) {
-  RunManifest manifest;
+cli::RunManifest manifest_of(const Deployment& deployment, const Arguments& arguments,
+                             const SimulationResult& result, const std::string& resolved) {
+  cli::RunManifest manifest;
   manifest.name = deployment.name;
   manifest.question = deployment.description;
   manifest.commit = kCommit;
@@ -144,12 +144,12 @@ RunManifest manifest_of(const Deployment& deployment, const Arguments& arguments
 
 int run_one(const Deployment& deployment, const Arguments& arguments, const Job& job) {
   const std::string resolved = resolved_json(deployment);
-  auto writer = RunWriter::create(job.folder);
+  auto writer = cli::RunWriter::create(job.folder);
   if (!writer) {
     complain(writer.error().to_string());
     return cli::kExitEnvironment;
   }
-  Progress progress = make_progress(deployment, job, arguments.quiet);
+  cli::Progress progress = make_progress(deployment, job, arguments.quiet);
   SimulationOptions options;
   options.folder = std::filesystem::path{deployment.file}.parent_path().string();
   options.writer = writer->get();

@@ -397,7 +397,7 @@ void Simulation::build_sinks() {
   for (const PortRef& ref : deployment_.run.captures) {
     PortWorld& port = port_at(ref);
     if (port.sink == nullptr) continue;
-    PcapWriter& capture = options_.writer->capture(port.name);
+    cli::PcapWriter& capture = options_.writer->capture(port.name);
     port.sink->set_watcher([&capture](std::span<const FrameView> frames) {
       for (const FrameView& frame : frames) capture.add(frame.when, frame.bytes);
     });

@@ -9,18 +9,18 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/results/run_writer.hpp"
 #include "core/deployment/deployment.hpp"
 #include "core/host/observer.hpp"
 #include "core/result.hpp"
 #include "core/units.hpp"
 #include "sim/checkers/violation_log.hpp"
-#include "sim/results/run_writer.hpp"
 
 namespace sluice::sim {
 
 struct SimulationOptions {
-  std::string folder;            ///< What paths in the deployment are relative to; may be empty.
-  RunWriter* writer = nullptr;   ///< Where series, events and captures go; null: nowhere.
+  std::string folder;  ///< What paths in the deployment are relative to; may be empty.
+  cli::RunWriter* writer = nullptr;  ///< Where series, events and captures go; null: nowhere.
   Observer* observer = nullptr;  ///< Told what all hosts do, beside the checkers; outlives the run.
   Duration series_interval = std::chrono::milliseconds{100};
   /// Asked a hundred times a simulated second whether to end early; may be empty.

@@ -11,8 +11,8 @@
 namespace sluice {
 
 /// Takes and counts all that arrives at a device, whoever it is addressed to. A watcher sees every
-/// frame with its own arrival time: for latencies, and for captures (PcapWriter). Lives as long as
-/// the simulation's events.
+/// frame with its own arrival time: for latencies, and for captures. Lives as long as the
+/// simulation's events.
 class FrameSink : private BurstReceiver {
  public:
   struct Counters {

@@ -14,11 +14,11 @@
 #include <utility>
 #include <vector>
 
+#include "cli/results/run_writer.hpp"
 #include "core/deployment/parser.hpp"
 #include "core/function/registry.hpp"
 #include "core/packet/checksum.hpp"
 #include "core/packet/headers.hpp"
-#include "sim/results/run_writer.hpp"
 #include "sim/simulation.hpp"
 #include "sim/workload/capture.hpp"
 
@@ -118,7 +118,7 @@ Output simulate_in(const fs::path& folder, const std::string& text) {
     return output;
   }
   const Scratch scratch;
-  auto writer = sim::RunWriter::create((scratch.path() / "run").string());
+  auto writer = cli::RunWriter::create((scratch.path() / "run").string());
   if (!writer) {
     ADD_FAILURE() << writer.error().to_string();
     return output;

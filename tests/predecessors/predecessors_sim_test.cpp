@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/results/run_writer.hpp"
 #include "core/deployment/parser.hpp"
 #include "core/function/registry.hpp"
-#include "sim/results/run_writer.hpp"
 #include "sim/simulation.hpp"
 
 /// The items of DESIGN 14 that need simulated time; the others are in predecessors_test.cpp.
@@ -51,7 +51,7 @@ Outcome simulate_text(const std::string& text) {
   }
   std::string name = (fs::temp_directory_path() / "sluice-predecessors-XXXXXX").string();
   const fs::path folder = ::mkdtemp(name.data());
-  auto writer = sim::RunWriter::create((folder / "run").string());
+  auto writer = cli::RunWriter::create((folder / "run").string());
   sim::SimulationOptions options;
   if (writer) options.writer = writer->get();
   const auto result = sim::simulate(*deployment, options);

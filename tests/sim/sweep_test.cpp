@@ -8,7 +8,7 @@
 #include <sstream>
 #include <string>
 
-#include "sim/results/run_writer.hpp"
+#include "cli/results/run_writer.hpp"
 
 namespace sluice::sim {
 namespace {
@@ -81,9 +81,9 @@ class SweepFolderTest : public ::testing::Test {
   ~SweepFolderTest() override { fs::remove_all(root_); }
 
   void write_run(const SweepRun& run, bool complete, int drops) const {
-    auto writer = RunWriter::create((root_ / run.folder).string());
+    auto writer = cli::RunWriter::create((root_ / run.folder).string());
     ASSERT_TRUE(writer);
-    RunManifest manifest;
+    cli::RunManifest manifest;
     manifest.complete = complete;
     manifest.resolved_hash = "abc";
     manifest.seed = run.seed.value_or(0);

@@ -90,6 +90,18 @@ class Planted(unittest.TestCase):
         self.write("cli/main.cpp", "#include <unistd.h>\n#include <fmt/format.h>\n")
         self.assertEqual(tidy.arrows(self.root), [])
 
+    def test_a_librarys_header_that_looks_like_the_systems(self):
+        self.write("backends/dpdk/port.cpp", "#include <rte_mbuf.h>\n#include <unistd.h>\n")
+        self.assertEqual(tidy.arrows(self.root), [])
+        for folder in ("backends/process", "backends/ns3", "cli", "sim"):
+            self.write(f"{folder}/port.cpp", "#include <rte_mbuf.h>\n")
+            self.one(tidy.arrows(self.root), f"{folder} may not include <rte_mbuf.h>")
+            self.write(f"{folder}/port.cpp", "")
+
+    def test_a_folder_within_another_is_looked_at_once(self):
+        self.write("cli/results/run_writer.hpp", '#include "core/host/worker.hpp"\n')
+        self.one(tidy.arrows(self.root), "cli/results may not know core/host")
+
     # Purity.
     def test_what_core_must_not_use(self):
         for code, what in (

@@ -27,9 +27,26 @@ ARROWS = {
     "core/deployment": ["core/chain", "core/flow", "core/host"],
     "scaling": ["core"],
     "backends/ns3": ["core/host", "core/functions", "core/deployment"],
-    # The programs share how files are read and how they exit (cli).
+    # Network functions in processes of their own; without DPDK, so that an NF links none.
+    "backends/process": [
+        "core/host",
+        "core/function",
+        "core/functions",
+        "core/deployment",
+        "cli",
+    ],
+    "backends/dpdk": [
+        "core/host",
+        "core/functions",
+        "core/deployment",
+        "scaling",
+        "cli",
+        "backends/process",
+    ],
+    # The programs share how files are read, how they exit (cli), and what a result folder is.
     "sim": ["core/deployment", "core/functions", "core/host", "scaling", "backends/ns3", "cli"],
-    "cli": ["core/deployment", "core/functions"],
+    "cli": ["core/deployment", "core/functions", "cli/results"],
+    "cli/results": ["core/packet"],
     "placement": ["core/deployment"],
     "bench": ["core/functions", "core/host", "sim", "backends/ns3"],
 }
@@ -38,16 +55,20 @@ HEADERS = {
     # The values that scaling reads; not the host that makes them.
     "scaling": ["core/host/load_sample.hpp", "core/host/scale_policy.hpp", "core/host/ewma.hpp"],
 }
-# Other projects' headers, by prefix. Everyone has the standard library; core has not the system's.
+# Other projects' headers, by name, or by prefix if it ends in / or _. Everyone has the standard
+# library; core has not the system's.
 OUTSIDE = {
     "core": ["tl/expected.hpp"],
     "core/flow": ["emmintrin.h", "immintrin.h"],
     "core/functions": ["emmintrin.h", "immintrin.h"],
     "core/deployment": ["yaml-cpp/", "nlohmann/"],
     "scaling": ["Eigen/"],
-    "backends/ns3": ["ns3/", "fmt/", "pcap/"],
+    "backends/ns3": ["ns3/", "fmt/"],
+    "backends/process": ["nlohmann/", "CLI/", "fmt/"],
+    "backends/dpdk": ["rte_", "fmt/", "nlohmann/", "CLI/", "spdlog/", "prometheus/", "pcap/"],
     "sim": ["ns3/", "fmt/", "nlohmann/", "CLI/", "pcap/", "pcap.h"],
     "cli": ["fmt/", "nlohmann/", "CLI/"],
+    "cli/results": ["fmt/", "nlohmann/"],
     "placement": ["boost/", "glpk.h", "Eigen/", "fmt/", "nlohmann/", "CLI/"],
     "bench": ["fmt/", "nlohmann/", "CLI/", "tsl/", "ns3/", "benchmark/"],
 }
@@ -55,6 +76,7 @@ OUTSIDE = {
 TARGET_FOLDERS = {
     "base": "core",
     "options": None,
+    "results": "cli/results",
     "sim_parts": "sim",
     "simulation": "sim",
     "ns3": "backends/ns3",
@@ -86,16 +108,22 @@ def reachable(folder):
     return seen
 
 
+def is_named(name, prefixes):
+    return any(name == p or (p.endswith(("/", "_")) and name.startswith(p)) for p in prefixes)
+
+
 def outside_allowed(folder, name):
     if STANDARD.match(name):
-        return True
-    if not folder.startswith("core") and folder != "scaling" and SYSTEM.match(name):
         return True
     prefixes = (
         [p for f in reachable(folder) for p in OUTSIDE.get(f, [])] if folder != "core" else []
     )
-    prefixes += OUTSIDE["core"] + OUTSIDE.get(folder, [])
-    return any(name == p or (p.endswith("/") and name.startswith(p)) for p in prefixes)
+    if is_named(name, prefixes + OUTSIDE["core"] + OUTSIDE.get(folder, [])):
+        return True
+    # A library's header may look like one of the system's: rte_mbuf.h.
+    if any(is_named(name, each) for each in OUTSIDE.values()):
+        return False
+    return not folder.startswith("core") and folder != "scaling" and bool(SYSTEM.match(name))
 
 
 def sources(root, folders=None, suffixes=(".hpp", ".cpp")):
@@ -105,8 +133,11 @@ def sources(root, folders=None, suffixes=(".hpp", ".cpp")):
         if not base.is_dir():
             continue
         for path in sorted(base.rglob("*") if folder != "core" else base.glob("*")):
+            name = path.relative_to(root).as_posix()
+            if folder in ARROWS and folder_of(name) != folder:
+                continue  # A folder within has a line of its own in the table.
             if path.suffix in suffixes and path.is_file():
-                yield path.relative_to(root).as_posix()
+                yield name
 
 
 def line_at(text, offset):

@@ -1,16 +1,10 @@
 #include "backends/ns3/frame_source.hpp"
 
-#include <pcap/pcap.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <memory>
-#include <string>
 
 #include "backends/ns3/frame_sink.hpp"
-#include "backends/ns3/pcap_writer.hpp"
 #include "tests/backends/ns3/fixture.hpp"
 
 namespace sluice {
@@ -176,47 +170,6 @@ TEST_F(FrameSourceTest, WorksFrameByFrameOnAStockDevice) {
   EXPECT_EQ(sink.counters().bytes, 3u * 114u);
   EXPECT_TRUE(
       std::equal(got.bytes[2].begin() + 14, got.bytes[2].end(), make_frame(114, 2).begin() + 14));
-}
-
-// --- Captures
-// -------------------------------------------------------------------------------------
-
-TEST(PcapWriter, WritesFramesWithNanoseconds) {
-  const auto path = std::filesystem::temp_directory_path() /
-                    ("sluice_pcap_writer_" + std::to_string(::getpid()) + ".pcap");
-  const auto first = make_frame(60, 1), second = make_frame(1514, 2);
-  {
-    auto writer = PcapWriter::open(path.string());
-    ASSERT_TRUE(writer.has_value());
-    const FrameView frames[] = {{first, at(1'000'000'001ns)}, {second, at(2'123'456'789ns)}};
-    writer->write(frames);
-    EXPECT_EQ(writer->frame_count(), 2u);
-    EXPECT_TRUE(writer->flush().has_value());
-  }
-  char error[PCAP_ERRBUF_SIZE];
-  pcap_t* const file =
-      pcap_open_offline_with_tstamp_precision(path.c_str(), PCAP_TSTAMP_PRECISION_NANO, error);
-  ASSERT_NE(file, nullptr) << error;
-  pcap_pkthdr* header = nullptr;
-  const u_char* bytes = nullptr;
-  ASSERT_EQ(pcap_next_ex(file, &header, &bytes), 1);
-  EXPECT_EQ(header->ts.tv_sec, 1);
-  EXPECT_EQ(header->ts.tv_usec, 1);
-  EXPECT_EQ(header->caplen, 60u);
-  EXPECT_EQ(std::memcmp(bytes, first.data(), first.size()), 0);
-  ASSERT_EQ(pcap_next_ex(file, &header, &bytes), 1);
-  EXPECT_EQ(header->ts.tv_usec, 123'456'789);
-  EXPECT_EQ(std::memcmp(bytes, second.data(), second.size()), 0);
-  EXPECT_EQ(pcap_next_ex(file, &header, &bytes), PCAP_ERROR_BREAK);
-  pcap_close(file);
-  std::filesystem::remove(path);
-}
-
-TEST(PcapWriter, SaysWhichFileItCannotWrite) {
-  const auto writer = PcapWriter::open("/nowhere/at/all.pcap");
-  ASSERT_FALSE(writer.has_value());
-  EXPECT_EQ(writer.error().place.file, "/nowhere/at/all.pcap");
-  EXPECT_NE(writer.error().got.find("No such file"), std::string::npos);
 }
 
 }  // namespace

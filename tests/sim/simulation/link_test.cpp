@@ -72,7 +72,7 @@ Outcome capture(const std::string& yaml) {
   const auto folder =
       std::filesystem::temp_directory_path() /
       ("sluice-link-test-" + std::to_string(::getpid()) + "-" + std::to_string(++number));
-  auto writer = sim::RunWriter::create(folder.string());
+  auto writer = cli::RunWriter::create(folder.string());
   Outcome outcome;
   if (!writer) {
     ADD_FAILURE() << writer.error().to_string();

@@ -11,11 +11,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/results/pcap_writer.hpp"
 #include "core/result.hpp"
 #include "core/units.hpp"
-#include "sim/results/pcap_writer.hpp"
 
-namespace sluice::sim {
+namespace sluice::cli {
 
 /// What a run was, for who wants to repeat it. No time of day and no duration: the same file, seed
 /// and commit give the same bytes, but for `machine` and `command`, which say where and how it was
@@ -82,4 +82,4 @@ class RunWriter {
   std::map<std::string, std::unique_ptr<PcapWriter>> captures_;
 };
 
-}  // namespace sluice::sim
+}  // namespace sluice::cli

@@ -1,11 +1,11 @@
-#include "sim/results/pcap_writer.hpp"
+#include "cli/results/pcap_writer.hpp"
 
 #include <array>
 #include <cstdint>
 
 #include "core/packet/bytes.hpp"
 
-namespace sluice::sim {
+namespace sluice::cli {
 namespace {
 
 template <std::size_t kCount>
@@ -37,4 +37,4 @@ bool PcapWriter::close() {
   return static_cast<bool>(stream_);
 }
 
-}  // namespace sluice::sim
+}  // namespace sluice::cli

@@ -1,11 +1,11 @@
-#include "sim/results/progress.hpp"
+#include "cli/results/progress.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
-namespace sluice::sim {
+namespace sluice::cli {
 namespace {
 
 constexpr Duration kTerminalInterval = std::chrono::milliseconds{200};
@@ -59,4 +59,4 @@ void Progress::show(Duration now, Instant simulated, std::uint64_t packet_count)
   options_.write(options_.terminal ? fmt::format("\r{:<79}", line) : line + "\n");
 }
 
-}  // namespace sluice::sim
+}  // namespace sluice::cli

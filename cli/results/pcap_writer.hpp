@@ -7,7 +7,7 @@
 
 #include "core/units.hpp"
 
-namespace sluice::sim {
+namespace sluice::cli {
 
 /// Writes frames as a pcap file with nanoseconds, little endian, Ethernet: what Wireshark and our
 /// own reader take. Times count from the start of the run.
@@ -23,4 +23,4 @@ class PcapWriter {
   std::ofstream stream_;
 };
 
-}  // namespace sluice::sim
+}  // namespace sluice::cli

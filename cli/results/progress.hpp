@@ -7,7 +7,7 @@
 
 #include "core/units.hpp"
 
-namespace sluice::sim {
+namespace sluice::cli {
 
 /// The line that says how far a run is: percent, simulated to real time, packets per second, time
 /// left.
@@ -39,4 +39,4 @@ class Progress {
   Duration shown_;
 };
 
-}  // namespace sluice::sim
+}  // namespace sluice::cli

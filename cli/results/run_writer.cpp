@@ -1,4 +1,4 @@
-#include "sim/results/run_writer.hpp"
+#include "cli/results/run_writer.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <system_error>
 
-namespace sluice::sim {
+namespace sluice::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -176,4 +176,4 @@ Result<void> RunWriter::finish(const RunManifest& manifest, const Json& summary,
   return {};
 }
 
-}  // namespace sluice::sim
+}  // namespace sluice::cli
