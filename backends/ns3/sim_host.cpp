@@ -9,6 +9,7 @@
 #include "backends/ns3/sim_port_io.hpp"
 #include "backends/ns3/sim_time.hpp"
 #include "core/check.hpp"
+#include "core/deployment/host_options.hpp"
 
 namespace sluice {
 
@@ -16,20 +17,11 @@ namespace {
 
 constexpr std::uint32_t kMessageRingCapacity = 64;
 constexpr std::uint32_t kWorkerRingCapacity = 4096;
-constexpr std::uint32_t kChainVersionCountMax = 1024;
 
 std::uint32_t power_of_two_from(std::uint32_t value) {
   std::uint32_t result = 1;
   while (result < value) result *= 2;
   return result;
-}
-
-bool chooses_by_address(const Deployment& deployment) {
-  return std::any_of(deployment.services.begin(), deployment.services.end(),
-                     [](const ServiceSpec& service) {
-                       const Affinity affinity = service.service.affinity;
-                       return affinity == Affinity::kSource || affinity == Affinity::kDestination;
-                     });
 }
 
 template <class Ring>
@@ -50,6 +42,7 @@ struct SimHost::WorkerCore {
   SimCore core;
   PortIo io;
   std::unique_ptr<Worker> worker;
+  WorkerReport report;
   bool busy = false;
 };
 
@@ -85,20 +78,13 @@ SimHost::SimHost(const Deployment& deployment, HostId host, const Options& optio
       memory_(bytes_, spec_.buffer_size),
       pool_(spec_.buffer_count),
       ledger_(memory_),
-      ports_(spec_.ports.size()) {
+      ports_(spec_.ports.size()),
+      readings_(Agent::Options{}.instance_count_max,
+                worker_options(deployment, host, 0).chain_version_count_max) {
   Prng prng{options.seed};
   static_assert(PacketIo<PortIo>);
   const HashKey flow_hash_key{prng.next(), prng.next()};
   const HashKey worker_hash_key{prng.next(), prng.next()};
-  std::uint32_t pin_count_max = 1;
-  for (const ChainSpec& chain : deployment.chains) {
-    pin_count_max = std::max(pin_count_max, static_cast<std::uint32_t>(chain.version.steps.size()));
-  }
-  for (const auto& change : deployment.changes) {
-    for (const ChainVersion& version : change.versions) {
-      pin_count_max = std::max(pin_count_max, static_cast<std::uint32_t>(version.steps.size()));
-    }
-  }
   const auto worker_count = static_cast<std::uint16_t>(spec_.worker_count);
   // rings[from][to]
   std::vector<std::vector<OwnedSpscRing<Packet>>> rings(worker_count);
@@ -108,18 +94,8 @@ SimHost::SimHost(const Deployment& deployment, HostId host, const Options& optio
     }
   }
   for (std::uint16_t i = 0; i < worker_count; ++i) {
-    Worker::Options worker;
-    worker.host = id_;
-    worker.index = i;
-    worker.worker_count = worker_count;
-    worker.port_count_max = static_cast<std::uint32_t>(spec_.ports.size());
-    worker.chain_version_count_max = kChainVersionCountMax;
-    worker.chain_count_max = static_cast<std::uint32_t>(deployment.chains.size());
-    worker.flows.flow_count_max = spec_.flow_count_max;
-    worker.flows.idle_timeout = spec_.flow_idle;
-    worker.flows.pin_count_max = pin_count_max;
+    Worker::Options worker = worker_options(deployment, id_, i);
     worker.flows.hash_key = flow_hash_key;
-    worker.address_count_max = chooses_by_address(deployment) ? 0 : 1;
     worker.memory = memory_;
     worker.worker_hash_key = worker_hash_key;
     worker.ledger = &ledger_;
@@ -132,46 +108,13 @@ SimHost::SimHost(const Deployment& deployment, HostId host, const Options& optio
     workers_.back()->worker = std::make_unique<Worker>(std::move(worker));
   }
   worker_rings_ = std::move(rings);
-  agent_ = std::make_unique<Agent>(agent_options());
+  agent_ = std::make_unique<Agent>(agent_options(deployment, id_));
 }
 
 SimHost::~SimHost() = default;
 
 const Worker& SimHost::worker(std::uint16_t index) const {
   return *workers_[index]->worker;
-}
-
-Agent::Options SimHost::agent_options() const {
-  Agent::Options agent;
-  agent.host = id_;
-  agent.core_count = spec_.core_count;
-  agent.worker_count = static_cast<std::uint16_t>(spec_.worker_count);
-  agent.chain_version_count_max = kChainVersionCountMax;
-  for (const ServiceSpec& service : deployment_.services) {
-    const bool here =
-        std::find(service.hosts.begin(), service.hosts.end(), id_) != service.hosts.end();
-    agent.services.push_back(
-        {service.service, service.scaling, here ? service.instance_count_start : 0});
-  }
-  std::vector<Classifier::Rule> rules;
-  for (const ChainSpec& chain : deployment_.chains) {
-    agent.chains.push_back(chain.version);
-    // A reverse chain without a match of its own takes replies only, which the flow table knows.
-    FlowMatch anything;
-    anything.ingress = chain.version.from;
-    if (chain.host == id_ && !(chain.version.is_reverse && chain.match == anything)) {
-      rules.push_back({chain.match, chain.version.chain});
-    }
-  }
-  agent.classifier = std::make_shared<const Classifier>(std::move(rules));
-  std::uint16_t next_worker = 0;
-  for (const PortSpec& port : spec_.ports) {
-    agent.ports.push_back({port.pass_to ? UnmatchedPolicy::kPass : UnmatchedPolicy::kDrop,
-                           port.pass_to.value_or(kNoPort), port.neighbours_to.value_or(kNoPort),
-                           port.frame_size_max, next_worker});
-    next_worker = static_cast<std::uint16_t>((next_worker + 1) % spec_.worker_count);
-  }
-  return agent;
 }
 
 void SimHost::attach(PortId port, std::unique_ptr<SimPort> sim_port) {
@@ -354,31 +297,17 @@ void SimHost::sample() {
     after_work(*worker);
   }
   for (const auto& [id, instance] : instances_) tick(*instance);
-  std::vector<InstanceReading> readings;
+  readings_.clear();
+  for (const auto& worker : workers_) {
+    worker->worker->report(worker->report);
+    readings_.add(worker->report);
+  }
   for (const auto& [id, instance] : instances_) {
     if (instance->runtime == nullptr) continue;
-    const Worker& worker = *workers_[instance->worker]->worker;
-    const InstanceStatistics& statistics = worker.statistics().instances[index_of(id)];
-    readings.push_back({.instance = id,
-                        .ring_size = instance->channel.receive.size(),
-                        .outstanding = worker.outstanding(id),
-                        .heartbeat = instance->page.heartbeat.load(),
-                        .busy_ns = instance->page.busy_ns.load(),
-                        .delivered_packets = statistics.delivered_packets,
-                        .returned_packets = statistics.returned_packets,
-                        .drop_count = statistics.ring_full_drops});
+    readings_.add(id, workers_[instance->worker]->report, instance->channel.receive.size(),
+                  instance->page);
   }
-  std::vector<std::uint32_t> by_instance(agent_->options().instance_count_max);
-  std::vector<std::uint32_t> by_chain(kChainVersionCountMax);
-  for (const auto& worker : workers_) {
-    for (std::uint16_t i = 0; i < by_instance.size(); ++i) {
-      by_instance[i] += worker->worker->flow_count(InstanceId{i});
-    }
-    for (std::uint16_t i = 0; i < by_chain.size(); ++i) {
-      by_chain[i] += worker->worker->flow_count_of_chain(i);
-    }
-  }
-  handle(Readings{readings, by_instance, by_chain});
+  handle(readings_.readings());
   if (!sampler_) return;
   for (const ScaleRequest& request : sampler_(agent_->sample())) handle(request);
 }
@@ -415,10 +344,8 @@ void SimHost::finish_start(const StartInstance& command) {
   auto instance = std::make_unique<InstanceCore>(spec_.clock, command.instance);
   instance->service = command.service;
   instance->number = command.number;
-  // An inline service has one instance on each worker, in their order.
-  const std::size_t place =
-      spec.service.run == RunMode::kInline ? command.number - 1 : index_of(command.instance);
-  instance->worker = static_cast<std::uint16_t>(place % workers_.size());
+  instance->worker =
+      worker_of_instance(spec.service, command.instance, command.number, workers_.size());
   FunctionRuntime::Options runtime{
       memory_, spec.service.label_bits,
       options_.seed * 0x9e3779b97f4a7c15u + command.number * 977u + index_of(command.service)};

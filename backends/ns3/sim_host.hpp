@@ -16,6 +16,7 @@
 #include "core/host/agent.hpp"
 #include "core/host/observer.hpp"
 #include "core/host/worker.hpp"
+#include "core/host/worker_report.hpp"
 #include "core/packet/buffer_ledger.hpp"
 #include "core/packet/buffer_pool.hpp"
 
@@ -128,7 +129,6 @@ class SimHost {
   void finish_start(const StartInstance& command);
   void end_instance(InstanceId instance);
   InstanceCore* find(ServiceId service, std::uint32_t number);
-  [[nodiscard]] Agent::Options agent_options() const;
 
   const Deployment& deployment_;
   const HostSpec& spec_;
@@ -145,6 +145,7 @@ class SimHost {
   std::map<InstanceId, std::unique_ptr<InstanceCore>> instances_;
   std::vector<std::unique_ptr<InstanceCore>> ended_;  ///< Kept: an event may still name them.
   std::unique_ptr<Agent> agent_;
+  ReadingTable readings_;
   std::shared_ptr<const RoutingSnapshot> snapshot_;
   Sampler sampler_;
   NoteSink note_sink_;

@@ -209,4 +209,14 @@ std::uint32_t Worker::outstanding(InstanceId instance) const noexcept {
   return lanes_[index_of(instance)].outstanding;
 }
 
+void Worker::report(WorkerReport& report) const noexcept {
+  report.instances = statistics_.instances;
+  report.outstanding.resize(lanes_.size());
+  std::transform(lanes_.begin(), lanes_.end(), report.outstanding.begin(),
+                 [](const Lane& each) { return each.outstanding; });
+  report.flow_count_of_instance = instance_flows_;
+  report.flow_count_of_chain = chain_flows_;
+  report.flow_count = flows_.size();
+}
+
 }  // namespace sluice

@@ -10,6 +10,7 @@
 #include "core/host/packet_io.hpp"
 #include "core/host/routing.hpp"
 #include "core/host/statistics.hpp"
+#include "core/host/worker_report.hpp"
 #include "core/packet/buffer_ledger.hpp"
 #include "core/packet/fragment_tracker.hpp"
 #include "core/packet/headers.hpp"
@@ -100,6 +101,9 @@ class Worker {
   [[nodiscard]] std::uint32_t flow_count(InstanceId instance) const noexcept;
   [[nodiscard]] std::uint32_t flow_count_of_chain(std::uint16_t chain_index) const noexcept;
   [[nodiscard]] std::uint32_t outstanding(InstanceId instance) const noexcept;
+  /// Copies what the control side reads each sampling interval. Allocates only when `report` is not
+  /// yet as large as this worker's limits.
+  void report(WorkerReport& report) const noexcept;
   /// Bytes of the frames in the last gather(), for backends that charge time by the byte.
   [[nodiscard]] std::uint64_t gathered_bytes() const noexcept;
   /// Whether another worker has put something into its ring to this one.

@@ -106,7 +106,8 @@ class LoopbackHost {
         memory_(bytes_, 2048),
         io_(memory_, static_cast<std::uint32_t>(options_.agent.ports.size())),
         ledger_(memory_),
-        agent_(options_.agent) {
+        agent_(options_.agent),
+        readings_(options_.agent.instance_count_max, options_.agent.chain_version_count_max) {
     const std::uint16_t count = options_.agent.worker_count;
     rings_.resize(count);
     for (auto& row : rings_) {
@@ -160,30 +161,18 @@ class LoopbackHost {
     for (auto& [id, instance] : instances_) {
       if (instance->runtime != nullptr && !instance->frozen) instance->runtime->tick(now);
     }
-    std::vector<InstanceReading> readings;
+    readings_.clear();
+    std::vector<WorkerReport> reports(workers_.size());
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      workers_[i]->report(reports[i]);
+      readings_.add(reports[i]);
+    }
     for (auto& [id, instance] : instances_) {
       if (instance->runtime == nullptr) continue;
-      const auto& statistics = worker_of(id).statistics().instances[index_of(id)];
-      readings.push_back({.instance = id,
-                          .ring_size = instance->channel.receive.size(),
-                          .outstanding = worker_of(id).outstanding(id),
-                          .heartbeat = instance->page.heartbeat.load(),
-                          .busy_ns = instance->page.busy_ns.load(),
-                          .delivered_packets = statistics.delivered_packets,
-                          .returned_packets = statistics.returned_packets,
-                          .drop_count = statistics.ring_full_drops});
+      readings_.add(id, reports[instance->worker], instance->channel.receive.size(),
+                    instance->page);
     }
-    std::vector<std::uint32_t> by_instance(agent_.options().instance_count_max);
-    std::vector<std::uint32_t> by_chain(agent_.options().chain_version_count_max);
-    for (const auto& worker : workers_) {
-      for (std::uint16_t i = 0; i < by_instance.size(); ++i) {
-        by_instance[i] += worker->flow_count(InstanceId{i});
-      }
-      for (std::uint16_t i = 0; i < by_chain.size(); ++i) {
-        by_chain[i] += worker->flow_count_of_chain(i);
-      }
-    }
-    handle(Readings{readings, by_instance, by_chain});
+    handle(readings_.readings());
   }
   void handle(const AgentEvent& event) { run(agent_.handle(event, now)); }
   void inject(PortId port, Frame frame) { io_.inject(port, std::move(frame), now); }
@@ -315,6 +304,7 @@ class LoopbackHost {
   std::shared_ptr<const RoutingSnapshot> snapshot_;
   std::vector<Note> notes_;
   Agent agent_;
+  ReadingTable readings_;
 };
 
 }  // namespace sluice::test

@@ -52,8 +52,13 @@ ARROWS = {
 }
 # Single headers that a folder may know although it may not know their folder.
 HEADERS = {
-    # The values that scaling reads; not the host that makes them.
-    "scaling": ["core/host/load_sample.hpp", "core/host/scale_policy.hpp", "core/host/ewma.hpp"],
+    # The values that scaling reads, and the requests that it makes; not the host that makes them.
+    "scaling": [
+        "core/host/agent.hpp",
+        "core/host/load_sample.hpp",
+        "core/host/scale_policy.hpp",
+        "core/host/ewma.hpp",
+    ],
 }
 # Other projects' headers, by name, or by prefix if it ends in / or _. Everyone has the standard
 # library; core has not the system's.
