@@ -27,8 +27,9 @@ constexpr std::string_view kHost[] = {"cores",       "clock", "workers",   "work
 constexpr std::string_view kPort[] = {"rate", "unmatched", "neighbours", "frame_max",
                                       "link", "delay",     "burst",      "burst_window"};
 constexpr std::string_view kPass[] = {"pass"};
-constexpr std::string_view kService[] = {"function", "cost",   "affinity",  "choose",  "run",
-                                         "ring",     "labels", "instances", "scaling", "scalable"};
+constexpr std::string_view kService[] = {"function",  "cost",    "affinity", "choose",
+                                         "weights",   "run",     "ring",     "labels",
+                                         "instances", "scaling", "scalable"};
 constexpr std::string_view kInstances[] = {"min", "max", "start"};
 constexpr std::string_view kServiceScaling[] = {"up", "down", "cooldown", "drain"};
 constexpr std::string_view kScaleUp[] = {"occupancy", "for", "drops", "step"};
