@@ -9,6 +9,7 @@
 #include "cli/files.hpp"
 #include "cli/summary.hpp"
 #include "core/deployment/parser.hpp"
+#include "core/deployment/site.hpp"
 #include "core/function/registry.hpp"
 
 namespace sluice::cli {
@@ -17,8 +18,10 @@ namespace {
 struct Options {
   std::vector<std::string> files;
   std::vector<std::string> overrides;
+  std::string site;
   bool json = false;
   bool schema = false;
+  bool site_schema = false;
 };
 
 Result<Deployment> check_file(const std::string& path, const std::vector<std::string>& overrides,
@@ -41,6 +44,16 @@ Result<Deployment> check_file(const std::string& path, const std::vector<std::st
   return check_deployment(*tree, functions, reader_beside(path));
 }
 
+// What the site file says for `deployment`; nothing without one.
+Result<std::string> check_site(const std::string& path, const Deployment& deployment) {
+  if (path.empty()) return std::string{};
+  const auto text = read_site_file(path);
+  if (!text) return unexpected(text.error());
+  const auto site = parse_site(*text, path, deployment);
+  if (!site) return unexpected(site.error());
+  return summary(*site, path, deployment);
+}
+
 // All or nothing on stdout, so that a reader of it never takes half for the whole.
 int check(const Options& options) {
   const FunctionRegistry functions = built_in_functions();
@@ -48,11 +61,13 @@ int check(const Options& options) {
   bool failed = false;
   for (const std::string& path : options.files) {
     const auto deployment = check_file(path, options.overrides, functions);
-    if (deployment) {
-      output += options.json ? resolved_json(*deployment) : summary(*deployment);
+    const auto site = deployment.and_then(
+        [&](const Deployment& checked) { return check_site(options.site, checked); });
+    if (site) {
+      output += options.json ? resolved_json(*deployment) : summary(*deployment) + *site;
       continue;
     }
-    std::fprintf(stderr, "%s\n", deployment.error().to_string().c_str());
+    std::fprintf(stderr, "%s\n", site.error().to_string().c_str());
     failed = true;
   }
   if (failed) return kExitUsage;
@@ -65,7 +80,8 @@ int run(int argc, char** argv) {
   CLI::App app{"Checks deployment files and shows what they say."};
   app.name("sluice check");
   app.footer(
-      "Example:\n  sluice check --set run.seed=7 experiments/autoscale/autoscale.yaml\n\n"
+      "Example:\n  sluice check --set run.seed=7 experiments/autoscale/autoscale.yaml\n"
+      "  sluice check --site laptop.yaml experiments/autoscale/autoscale.yaml\n\n"
       "Exit: 0 good, 2 bad file or usage; each message is\n"
       "file:line:column: key: problem; got X; expected Y.");
   auto* files = app.add_option("FILE", options.files, "Deployment files");
@@ -74,17 +90,23 @@ int run(int argc, char** argv) {
       ->expected(1)
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--site", options.site, "Check this site file as well, for each FILE")
+      ->type_name("SITE");
   app.add_flag("--json", options.json, "Print the files with every default, as JSON");
   auto* schema = app.add_flag("--schema", options.schema, "Print the JSON Schema of the file");
   schema->excludes(files);
+  app.add_flag("--site-schema", options.site_schema, "Print the JSON Schema of the site file")
+      ->excludes(files)
+      ->excludes(schema);
   // CLI11 throws on a wrong command line, and for --help.
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitDone : kExitUsage;
   }
-  if (options.schema) {
-    std::fputs(std::string(deployment_schema()).c_str(), stdout);
+  if (options.schema || options.site_schema) {
+    const std::string_view text = options.schema ? deployment_schema() : site_schema();
+    std::fputs(std::string(text).c_str(), stdout);
     return kExitDone;
   }
   if (options.files.empty()) {

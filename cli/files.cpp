@@ -16,6 +16,18 @@ namespace {
 // Captures are the largest; beyond that memory is the limit, not the format.
 constexpr std::size_t kNamedFileBytesMax = std::size_t{1} << 30;
 
+Result<std::string> read_text(const std::string& path, const std::string& what) {
+  auto text = read_file(path, DeploymentLimits::kFileBytesMax);
+  if (text && text->size() <= DeploymentLimits::kFileBytesMax) return std::move(*text);
+  // Filled in by parts: GCC 12 sees uninitialised bytes in a nested initialiser here.
+  ConfigError error;
+  error.place.file = path;
+  error.problem = text ? "file too large" : "cannot be read: " + text.error();
+  error.expected =
+      text ? "at most " + std::to_string(DeploymentLimits::kFileBytesMax) + " bytes" : what;
+  return unexpected(std::move(error));
+}
+
 }  // namespace
 
 Result<std::string, std::string> read_file(const std::string& path, std::size_t bytes_max) {
@@ -40,15 +52,11 @@ Result<std::string, std::string> read_file(const std::string& path, std::size_t 
 }
 
 Result<std::string> read_deployment_file(const std::string& path) {
-  auto text = read_file(path, DeploymentLimits::kFileBytesMax);
-  if (text && text->size() <= DeploymentLimits::kFileBytesMax) return std::move(*text);
-  // Filled in by parts: GCC 12 sees uninitialised bytes in a nested initialiser here.
-  ConfigError error;
-  error.place.file = path;
-  error.problem = text ? "file too large" : "cannot be read: " + text.error();
-  error.expected = text ? "at most " + std::to_string(DeploymentLimits::kFileBytesMax) + " bytes"
-                        : "a deployment file";
-  return unexpected(std::move(error));
+  return read_text(path, "a deployment file");
+}
+
+Result<std::string> read_site_file(const std::string& path) {
+  return read_text(path, "a site file");
 }
 
 FileReader reader_beside(const std::string& deployment_path) {

@@ -16,6 +16,9 @@ namespace sluice::cli {
 /// The text of a deployment file. What cannot be read is an error in the form of a bad file.
 [[nodiscard]] Result<std::string> read_deployment_file(const std::string& path);
 
+/// The text of a site file, in the same way.
+[[nodiscard]] Result<std::string> read_site_file(const std::string& path);
+
 /// Reads what the deployment file `deployment_path` names: paths are relative to its folder.
 [[nodiscard]] FileReader reader_beside(const std::string& deployment_path);
 

@@ -1,6 +1,7 @@
 #include "cli/summary.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "core/deployment/quantity_text.hpp"
 
@@ -85,6 +86,29 @@ std::string chain_line(const Deployment& deployment, const ChainSpec& chain) {
   return text + "\n";
 }
 
+std::string cores_text(const std::string& what, std::span<const std::uint32_t> cores) {
+  if (cores.empty()) return {};
+  std::string text = "; " + what + " on core" + (cores.size() == 1 ? "" : "s");
+  for (const std::uint32_t core : cores) text += " " + std::to_string(core);
+  return text;
+}
+
+std::string site_line(const HostSpec& spec, const SiteHost& host) {
+  constexpr std::string_view kKinds[] = {"interface", "vdev", "pci"};
+  std::string text = "  host " + spec.name + ":";
+  for (std::size_t i = 0; i < host.ports.size(); ++i) {
+    text += (i == 0 ? " " : ", ") + spec.ports[i].name + " = ";
+    if (const auto& port = host.ports[i]) {
+      text += std::string(kKinds[static_cast<std::size_t>(port->kind)]) + " " + port->device;
+    } else {
+      text += "no device";
+    }
+  }
+  text += cores_text("workers", host.worker_cores) + cores_text("instances", host.instance_cores);
+  if (host.control_core) text += cores_text("control", {&*host.control_core, 1});
+  return text + "; metrics " + (host.metrics.empty() ? "off" : "at " + host.metrics) + "\n";
+}
+
 }  // namespace
 
 std::string summary(const Deployment& deployment) {
@@ -100,6 +124,14 @@ std::string summary(const Deployment& deployment) {
   text += "  " + counted(deployment.traffic.size(), "traffic source") + ", " +
           counted(deployment.faults.size(), "fault") + "; runs " +
           text_of(deployment.run.duration) + ", seed " + std::to_string(deployment.run.seed) + "\n";
+  return text;
+}
+
+std::string summary(const Site& site, const std::string& file, const Deployment& deployment) {
+  std::string text = file + ": ok, site\n";
+  for (const HostSpec& spec : deployment.hosts) {
+    text += site_line(spec, site.hosts[index_of(spec.id)]);
+  }
   return text;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -63,6 +64,9 @@ struct Service {
   std::string function;
   Affinity affinity = Affinity::kFlow;
   InstanceChoice choice = InstanceChoice::kLeastLoaded;
+  /// kMaglev: shares of new flows, of the service's first, second, ... place for an instance;
+  /// further places have the last. Empty: all alike.
+  std::vector<std::uint32_t> weights;
   RunMode run = RunMode::kProcess;
   std::uint32_t ring_capacity = 512;      ///< Descriptors in an instance's receive ring.
   std::vector<std::string> labels;        ///< In the order of the service's own label numbers.
@@ -70,6 +74,11 @@ struct Service {
   std::uint32_t sticky_bits = 0;          ///< Those that hold for the rest of a flow.
   bool keeps_flow_state = false;
   bool generates = false;
+
+  [[nodiscard]] std::uint32_t weight_at(std::uint32_t place) const {
+    if (weights.empty()) return 1;
+    return weights[std::min<std::size_t>(place, weights.size() - 1)];
+  }
 };
 
 }  // namespace sluice

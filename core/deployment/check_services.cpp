@@ -99,6 +99,34 @@ Failure check_labels(Draft& draft, const ConfigValue* labels, ServiceSpec& spec,
   return std::nullopt;
 }
 
+// [2, 1]: the first instance gets twice the new flows of each other one.
+Failure check_weights(Section& section, ServiceSpec& spec) {
+  constexpr std::uint64_t kWeightMax = 1000;
+  const ConfigValue* weights = section.value("weights");
+  if (weights == nullptr) return std::nullopt;
+  const std::string path = section.path_of("weights");
+  if (spec.service.choice != InstanceChoice::kMaglev) {
+    return error_at(weights->place(), path, "only with choose: maglev", weights->describe(),
+                    "choose: maglev, or no weights");
+  }
+  const std::size_t count = weights->items().size();
+  if (!weights->is_list() || count == 0 || count > Limits::kInstanceCountMax) {
+    return error_at(weights->place(), path, "not a list of weights",
+                    weights->is_list() ? "a list of " + std::to_string(count) : weights->describe(),
+                    "1 to " + std::to_string(Limits::kInstanceCountMax) + " weights as [2, 1]");
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const ConfigValue& item = weights->items()[i];
+    const auto weight = parse_integer(item.text());
+    if (!item.is_scalar() || !weight || *weight < 1 || *weight > kWeightMax) {
+      return error_at(item.place(), path + "[" + std::to_string(i) + "]", "not a weight",
+                      item.describe(), "a whole number from 1 to " + std::to_string(kWeightMax));
+    }
+    spec.service.weights.push_back(static_cast<std::uint32_t>(*weight));
+  }
+  return std::nullopt;
+}
+
 // {min: 1, max: 4, start: 2}, or one number for all three.
 Failure check_instances(const ConfigValue& value, const std::string& path, ServiceSpec& spec) {
   constexpr MapReader::IntegerLimits kLimits{1, Limits::kInstanceCountMax};
@@ -140,7 +168,7 @@ Failure check_service_scaling(Draft& draft, Section& section, ServiceSpec& spec)
   const ConfigValue* instances = section.value("instances");
   const ConfigValue* scaling = section.value("scaling");
   if (spec.service.run == RunMode::kInline) {
-    for (const std::string_view key : {"instances", "scaling"}) {
+    for (const std::string_view key : {"instances", "scaling", "weights"}) {
       const ConfigValue* value = section.value(key);
       if (value == nullptr) continue;
       return error_at(value->place(), section.path_of(key), "an inline service is not scaled",
@@ -199,6 +227,7 @@ Failure check_service(Draft& draft, const ConfigValue& value, const std::string&
     return error;
   }
   if (auto error = check_service_scaling(draft, section, spec)) return error;
+  if (auto error = check_weights(section, spec)) return error;
   return section.finish();
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/deployment/parser.hpp"
+#include "core/deployment/site.hpp"
 
 namespace sluice::deployment {
 namespace {
@@ -27,8 +28,9 @@ constexpr std::string_view kHost[] = {"cores",       "clock", "workers",   "work
 constexpr std::string_view kPort[] = {"rate", "unmatched", "neighbours", "frame_max",
                                       "link", "delay",     "burst",      "burst_window"};
 constexpr std::string_view kPass[] = {"pass"};
-constexpr std::string_view kService[] = {"function", "cost",   "affinity",  "choose",  "run",
-                                         "ring",     "labels", "instances", "scaling", "scalable"};
+constexpr std::string_view kService[] = {"function",  "cost",    "affinity", "choose",
+                                         "weights",   "run",     "ring",     "labels",
+                                         "instances", "scaling", "scalable"};
 constexpr std::string_view kInstances[] = {"min", "max", "start"};
 constexpr std::string_view kServiceScaling[] = {"up", "down", "cooldown", "drain"};
 constexpr std::string_view kScaleUp[] = {"occupancy", "for", "drops", "step"};
@@ -58,7 +60,12 @@ constexpr std::string_view kChange[] = {"at", "chain", "steps"};
 constexpr std::string_view kSim[] = {"link", "delay", "burst", "burst_window"};
 constexpr std::string_view kRun[] = {"duration", "seed",     "sample",
                                      "warmup",   "checkers", "captures"};
+constexpr std::string_view kSiteTop[] = {"hosts"};
+constexpr std::string_view kSiteHost[] = {"ports", "cores", "huge_pages", "sleep_max", "metrics"};
+constexpr std::string_view kSitePort[] = {"interface", "vdev", "pci", "mac", "ip"};
+constexpr std::string_view kSiteCores[] = {"workers", "instances", "control"};
 
+constexpr std::size_t kSiteKindCount = 4;
 constexpr std::array<Row, kMapKindCount> kRows{{
     {MapKind::kTop, {"", ""}, kTop},
     {MapKind::kHost, {"hosts.*.", ""}, kHost},
@@ -86,6 +93,10 @@ constexpr std::array<Row, kMapKindCount> kRows{{
     {MapKind::kChange, {"changes[].", ""}, kChange},
     {MapKind::kSim, {"sim.", ""}, kSim},
     {MapKind::kRun, {"run.", ""}, kRun},
+    {MapKind::kSiteTop, {"", ""}, kSiteTop},
+    {MapKind::kSiteHost, {"hosts.*.", ""}, kSiteHost},
+    {MapKind::kSitePort, {"hosts.*.ports.*.", ""}, kSitePort},
+    {MapKind::kSiteCores, {"hosts.*.cores.", ""}, kSiteCores},
 }};
 
 }  // namespace
@@ -95,9 +106,9 @@ Keys keys_of(MapKind kind) {
   return row->keys;
 }
 
-std::vector<std::string> all_keys() {
+std::vector<std::string> all_keys(std::span<const Row> rows) {
   std::vector<std::string> result;
-  for (const Row& row : kRows) {
+  for (const Row& row : rows) {
     for (std::size_t i = 0; i < row.paths.size(); ++i) {
       if (i > 0 && row.paths[i].empty()) continue;
       for (const std::string_view key : row.keys) {
@@ -114,7 +125,12 @@ std::vector<std::string> all_keys() {
 namespace sluice {
 
 std::vector<std::string> deployment_keys() {
-  return deployment::all_keys();
+  return deployment::all_keys(
+      std::span{deployment::kRows}.first(deployment::kRows.size() - deployment::kSiteKindCount));
+}
+
+std::vector<std::string> site_keys() {
+  return deployment::all_keys(std::span{deployment::kRows}.last(deployment::kSiteKindCount));
 }
 
 }  // namespace sluice

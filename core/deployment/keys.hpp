@@ -6,8 +6,9 @@
 
 namespace sluice::deployment {
 
-/// The kinds of maps in a deployment file. Each has one list of keys, from which the parser's
-/// messages, deployment_keys() and, by a test, the JSON Schema come.
+/// The kinds of maps in a deployment file, and behind them those of a site file. Each has one list
+/// of keys, from which the parser's messages, deployment_keys() and site_keys() and, by a test, the
+/// JSON Schemas come.
 enum class MapKind : std::uint8_t {
   kTop,
   kHost,
@@ -35,8 +36,12 @@ enum class MapKind : std::uint8_t {
   kChange,
   kSim,
   kRun,
+  kSiteTop,
+  kSiteHost,
+  kSitePort,
+  kSiteCores,
 };
-inline constexpr std::size_t kMapKindCount = 26;
+inline constexpr std::size_t kMapKindCount = 30;
 
 [[nodiscard]] std::span<const std::string_view> keys_of(MapKind kind);
 

@@ -146,6 +146,7 @@ Json Writer::service(const ServiceSpec& spec) const {
   json["cost"] = cost_text(spec.cost);
   json["affinity"] = kAffinityNames[static_cast<std::size_t>(service.affinity)];
   json["choose"] = service.choice == InstanceChoice::kMaglev ? "maglev" : "least_loaded";
+  if (!service.weights.empty()) json["weights"] = service.weights;
   json["run"] = kRunNames[static_cast<std::size_t>(service.run)];
   json["ring"] = service.ring_capacity;
   json["labels"] = Json::array();

@@ -6,8 +6,8 @@
 
 #include "core/functions/function_program.hpp"
 #include "core/functions/functions.hpp"
-#include "core/functions/mac_text.hpp"
 #include "core/functions/settings.hpp"
+#include "core/packet/mac_text.hpp"
 
 namespace sluice {
 namespace {

@@ -322,6 +322,7 @@ bool Agent::start_one(ServiceId id, Instant) {
   Instance instance{Ewma{options_.occupancy_tau}};
   instance.service = id;
   instance.number = service.next_number++;
+  instance.place = place_for_another(id);
   commands_.push_back(StartInstance{number, id, instance.number});
   instances_.emplace(number, std::move(instance));
   return true;
@@ -338,6 +339,17 @@ InstanceId Agent::free_number() const {
     }
   }
   return kNoInstance;
+}
+
+/// The first place of a service that no serving instance has. Numbers count up for ever, so weights
+/// go by places: who replaces an instance takes its share, and nobody else's changes.
+std::uint32_t Agent::place_for_another(ServiceId service) const {
+  std::vector<bool> taken(instances_.size() + 1);
+  for (const auto& [id, instance] : instances_) {
+    const bool counts = instance.service == service && serves(instance.state);
+    if (counts && instance.place < taken.size()) taken[instance.place] = true;
+  }
+  return static_cast<std::uint32_t>(std::find(taken.begin(), taken.end(), false) - taken.begin());
 }
 
 void Agent::add_chain_version(ChainVersion version) {
@@ -374,7 +386,9 @@ void Agent::publish(Instant) {
     }
     if (settings.service.choice == InstanceChoice::kMaglev && !route.accepting.empty()) {
       std::vector<MaglevMember> members;
-      for (const InstanceId id : route.accepting) members.push_back({index_of(id), 1});
+      for (const InstanceId id : route.accepting) {
+        members.push_back({index_of(id), settings.service.weight_at(instances_.at(id).place)});
+      }
       route.maglev = MaglevTable{members, options_.maglev_size};
     }
     snapshot->services.push_back(std::move(route));

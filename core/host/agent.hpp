@@ -183,6 +183,7 @@ class Agent {
     Ewma occupancy;
     ServiceId service = kNoService;
     std::uint32_t number = 0;
+    std::uint32_t place = 0;  ///< Of those that serve, counted from 0: see place_for_another().
     InstanceState state = InstanceState::kStarting;
     InstanceChannel* channel = nullptr;
     std::uint16_t worker = 0;
@@ -223,6 +224,7 @@ class Agent {
   void note(Note::Kind kind, ServiceId service, InstanceId instance, std::string text = {});
   [[nodiscard]] bool is_inline(ServiceId service) const;
   [[nodiscard]] InstanceId free_number() const;
+  [[nodiscard]] std::uint32_t place_for_another(ServiceId service) const;
 
   Options options_;
   std::map<InstanceId, Instance> instances_;

@@ -165,7 +165,11 @@ Pin Worker::choose_by_address(const ServiceRoute& service, const FlowKey& key,
     if (slot == kNoSlot) return Pin{};
     addresses_.entry(slot).sticky_tag = 0;
   }
-  const Pin chosen{index_of(snapshot_->host), index_of(least_loaded(service))};
+  const InstanceId instance =
+      service.service.choice == InstanceChoice::kMaglev
+          ? InstanceId{service.maglev.lookup(hash(address, options_.flows.hash_key))}
+          : least_loaded(service);
+  const Pin chosen{index_of(snapshot_->host), index_of(instance)};
   addresses_.pins(slot)[0] = chosen;
   ++addresses_.entry(slot).sticky_tag;
   return chosen;

@@ -130,6 +130,53 @@ class Check(unittest.TestCase):
         self.assertEqual((code, out), (2, ""))
         self.assertEqual(err.count("\n"), 1)
 
+    def test_bad_sites_give_their_message_and_nothing_else(self):
+        folder = SOURCE / "tests/golden/bad_sites"
+        files = sorted(folder.glob("*.yaml"))
+        self.assertGreaterEqual(len(files), 50)
+        for path in files:
+            with self.subTest(path.name):
+                code, out, err = run("check", "../good/everything.yaml", "--site", path.name,
+                                     cwd=folder)
+                self.assertEqual((code, out), (2, ""))
+                self.assertEqual(err, path.with_suffix(".expected").read_text(encoding="utf-8"))
+
+    def test_good_site_adds_to_the_summary(self):
+        code, out, err = run("check", "everything.yaml", "--site", "../good_sites/everything.yaml",
+                             cwd=self.good)
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("../good_sites/everything.yaml: ok, site\n"
+                      "  host h1: p0 = interface veth0, p1 = vdev net_pcap0,rx_pcap=in.pcap,"
+                      "tx_pcap=out.pcap; workers on cores 0 1; instances on core 1; "
+                      "control on core 0; metrics at 127.0.0.1:9200\n", out)
+
+    def test_site_that_cannot_be_read(self):
+        code, out, err = run("check", "everything.yaml", "--site", "none.yaml", cwd=self.good)
+        self.assertEqual((code, out), (2, ""))
+        self.assertEqual(err, "none.yaml: cannot be read: No such file or directory; "
+                              "expected a site file\n")
+
+    def test_site_schema_takes_the_good_site_and_refuses_an_unknown_key(self):
+        try:
+            import jsonschema
+            import yaml
+        except ImportError:
+            self.skipTest("python3-jsonschema or python3-yaml is not installed")
+        code, schema, err = run("check", "--site-schema")
+        self.assertEqual((code, err), (0, ""))
+        validator = jsonschema.Draft202012Validator(json.loads(schema))
+        # Texts stay texts: YAML 1.1 would take "no" for a truth value.
+        text = (SOURCE / "tests/golden/good_sites/everything.yaml").read_text(encoding="utf-8")
+        tree = yaml.load(text, yaml.BaseLoader)
+        for host in tree["hosts"].values():
+            cores = host["cores"]
+            host["cores"] = {"workers": [int(c) for c in cores["workers"]],
+                             "instances": [int(c) for c in cores["instances"]],
+                             "control": int(cores["control"])}
+        self.assertEqual([e.message for e in validator.iter_errors(tree)], [])
+        tree["hosts"]["h1"]["ports"]["p0"]["pci"] = "0000:00:04.0"  # A second device.
+        self.assertFalse(validator.is_valid(tree))
+
     def test_files_that_cannot_be_read(self):
         with tempfile.TemporaryDirectory() as folder:
             huge = pathlib.Path(folder) / "huge.yaml"

@@ -187,6 +187,8 @@ class LoopbackHost {
   [[nodiscard]] LoopbackIo& io() { return io_; }
   [[nodiscard]] Worker& worker(std::uint16_t index = 0) { return *workers_[index]; }
   [[nodiscard]] Agent& agent() { return agent_; }
+  /// What the workers steer by now.
+  [[nodiscard]] const RoutingSnapshot& snapshot() const { return *snapshot_; }
   [[nodiscard]] PacketMemory memory() const { return memory_; }
   [[nodiscard]] std::vector<InstanceId> instances_of(ServiceId service) const {
     std::vector<InstanceId> result;

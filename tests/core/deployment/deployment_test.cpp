@@ -112,6 +112,16 @@ TEST(Deployment, LabelsHaveBitsOfTheirOwn) {
   EXPECT_EQ(watch.sticky_bits, watch.label_bits[1]);
 }
 
+TEST(Deployment, WeightsAreThoseOfPlacesAndTheLastGoesOn) {
+  const Deployment deployment = good("everything.yaml");
+  const Service& firewall = service(deployment, "firewall").service;
+  EXPECT_THAT(firewall.weights, ElementsAre(2u, 1u));
+  EXPECT_EQ(firewall.weight_at(0), 2u);
+  EXPECT_EQ(firewall.weight_at(1), 1u);
+  EXPECT_EQ(firewall.weight_at(255), 1u);
+  EXPECT_EQ(service(deployment, "watch").service.weight_at(0), 1u);
+}
+
 TEST(Deployment, BranchTakesTheLabelOfTheServiceBeforeIt) {
   const auto result = parse(
       minimal("steps: [a, {b: {on: {odd: out, x: drop}}}]",

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/deployment/site.hpp"
 #include "tests/core/deployment/support.hpp"
 
 namespace sluice {
@@ -75,9 +76,19 @@ TEST(Schema, HasTheKeysOfTheParserAndNoOthers) {
   EXPECT_EQ(keys, parser_keys());
 }
 
+TEST(Schema, OfTheSiteHasTheKeysOfItsParserAndNoOthers) {
+  const Json schema = Json::parse(site_schema());
+  Keys keys;
+  collect(schema, schema, "", keys);
+  const auto known = site_keys();
+  EXPECT_EQ(keys, Keys(known.begin(), known.end()));
+}
+
 TEST(Schema, IsTheFileOfTheTree) {
   const std::string path = "/core/deployment/schema/deployment.schema.json";
   EXPECT_EQ(deployment_schema(), read_all(SLUICE_SOURCE_DIR + path));
+  const std::string site_path = "/core/deployment/schema/site.schema.json";
+  EXPECT_EQ(site_schema(), read_all(SLUICE_SOURCE_DIR + site_path));
 }
 
 TEST(DeploymentKeys, AreAllInTheFileWithEverything) {
@@ -86,6 +97,32 @@ TEST(DeploymentKeys, AreAllInTheFileWithEverything) {
   // Refused so far; and what the file says in one of two places is enough.
   keys.insert("faults[].partition");
   for (const std::string& key : parser_keys()) EXPECT_TRUE(keys.contains(key)) << key;
+}
+
+TEST(SiteKeys, AreAllInTheFileWithEverythingAndAreRead) {
+  const std::string text = read_all(golden("good_sites/everything.yaml"));
+  const auto deployment = parse(read_all(golden("good/everything.yaml")));
+  ASSERT_TRUE(deployment);
+  const auto site = parse_site(text, "site.yaml", *deployment);
+  ASSERT_TRUE(site) << site.error().to_string();
+  Keys keys;
+  collect(*parse_yaml(text, "site.yaml"), "", keys);
+  keys.insert("hosts.*.ports.*.pci");  // One of three; the bad files try it.
+  for (const std::string& key : site_keys()) EXPECT_TRUE(keys.contains(key)) << key;
+  // Each value in turn becomes a list in a list, which none of them is.
+  std::uint32_t count = 0;
+  for (const char* value : {"veth0", "'02:00:00:00:00:01'", "10.0.0.1",
+                            "\"net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap\"", "'2001:db8::1'",
+                            "[0, 1]", "[1]", "0}", "no", "500 us", "127.0.0.1:9200"}) {
+    std::string changed = text;
+    const std::size_t at = changed.find(std::string(": ") + value);
+    ASSERT_NE(at, std::string::npos) << value;
+    const std::string brace = std::string_view(value).ends_with('}') ? "}" : "";
+    changed.replace(at + 2, std::string_view(value).size(), "[[nonsense]]" + brace);
+    EXPECT_FALSE(parse_site(changed, "site.yaml", *deployment)) << value;
+    ++count;
+  }
+  EXPECT_EQ(count, 11u);
 }
 
 TEST(DeploymentKeys, AreAllRead) {

@@ -4,7 +4,6 @@
 
 #include <map>
 
-#include "core/functions/mac_text.hpp"
 #include "core/packet/checksum.hpp"
 #include "core/prng.hpp"
 #include "tests/core/functions/harness.hpp"
@@ -120,14 +119,6 @@ TEST(Router, SaysWhatIsWrongWithARoute) {
   EXPECT_EQ(error_of("router", map({{"routes", list({route, route})}})),
             "f.yaml:1:4: services.s.routes[1]: a second route for this prefix; got 10.0.0.0/8; "
             "expected each prefix once");
-}
-
-TEST(MacText, RefusesWhatNoFrameCanBeSentTo) {
-  EXPECT_EQ(*parse_mac("0a:1B:2c:3d:4e:5f"), (MacAddress{0x0a, 0x1b, 0x2c, 0x3d, 0x4e, 0x5f}));
-  for (const char* bad : {"", "0a:1b:2c:3d:4e", "0a:1b:2c:3d:4e:5g", "0a-1b-2c-3d-4e-5f",
-                          "01:00:00:00:00:00", "00:00:00:00:00:00", "0a:1b:2c:3d:4e:5f:"}) {
-    EXPECT_FALSE(parse_mac(bad)) << bad;
-  }
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "core/functions/mac_text.hpp"
+#include "core/packet/mac_text.hpp"
 
 namespace sluice {
 namespace {
