@@ -224,6 +224,25 @@ class Worker {
   static constexpr std::uint32_t kSpareCount = 128;
 };
 
+inline const ChainVersion* Worker::chain_of(const Packet& packet) const noexcept {
+  if (packet.chain >= snapshot_->chains.size()) return nullptr;
+  return snapshot_->chains[packet.chain].get();
+}
+
+inline std::uint32_t Worker::slot_of(FlowId flow) const noexcept {
+  return (flow & ((1u << kFlowSlotBits) - 1)) - first_slot_;
+}
+
+inline std::uint16_t Worker::worker_of(FlowId flow) const noexcept {
+  return static_cast<std::uint16_t>((flow & ((1u << kFlowSlotBits) - 1)) /
+                                    options_.flows.flow_count_max);
+}
+
+inline FlowId Worker::flow_of(std::uint32_t slot) const noexcept {
+  return (FlowId{index_of(options_.host)} << kFlowSlotBits) |
+         (FlowId{options_.index} * options_.flows.flow_count_max + slot);
+}
+
 template <PacketIo Io>
 std::uint32_t Worker::gather(Io& io, Instant now) noexcept {
   std::uint32_t count = 0;

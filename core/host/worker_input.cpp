@@ -1,0 +1,222 @@
+#include <array>
+
+#include "core/check.hpp"
+#include "core/host/worker_parts.hpp"
+
+namespace sluice {
+
+namespace {
+
+/// ARP, and the ICMPv6 messages of neighbour discovery (RFC 4861): types 133 to 137.
+bool is_neighbour_discovery(const Headers& headers, std::span<const std::byte> bytes) {
+  if (headers.l3 == L3::kArp) return true;
+  if (headers.l4 != L4::kIcmpv6 || headers.l4_offset >= bytes.size()) return false;
+  const auto type = std::to_integer<std::uint8_t>(bytes[headers.l4_offset]);
+  return type >= 133 && type <= 137;
+}
+
+}  // namespace
+
+void Worker::receive(PacketBatch& batch, Instant now) noexcept {
+  Fresh& fresh = *fresh_;
+  fresh.size = 0;
+  auto& port = statistics_.ports[batch[0].ingress];
+  port.received_packets += batch.size();
+  for (Packet& packet : batch) {
+    port.received_bytes += packet.length;
+    if (parse_fresh(fresh, packet, now)) ++fresh.size;
+  }
+  steer_fresh(fresh, now);
+}
+
+/// Fills the next place of `fresh`. False when the packet needs no steering here: it was dropped,
+/// passed by, or handed to the worker of its flow.
+bool Worker::parse_fresh(Fresh& fresh, Packet& packet, Instant now) noexcept {
+  const auto bytes = options_.memory.bytes(packet);
+  const auto headers = parse(bytes);
+  if (!headers) {
+    drop(packet, DropReason::kParseError, now);
+    return false;
+  }
+  if (is_neighbour_discovery(*headers, bytes) && pass_unmatched(packet, *headers, bytes, now)) {
+    return false;
+  }
+  FlowKey key = flow_key(bytes, *headers, PortId{packet.ingress});
+  if (options_.worker_count > 1) {
+    const auto owner = static_cast<std::uint16_t>(hash_symmetric(key, options_.worker_hash_key) %
+                                                  options_.worker_count);
+    if (owner != options_.index) {
+      send_to_worker(owner, packet, now);
+      return false;
+    }
+  }
+  if (headers->fragment) {
+    if (!headers->later_fragment) {
+      fragments_.remember(key, headers->fragment_id, now);
+    } else if (!fragments_.find(key, headers->fragment_id, now)) {
+      drop(packet, DropReason::kFragmentTable, now);
+      return false;
+    }
+  }
+  fresh.packets[fresh.size] = packet;
+  fresh.keys[fresh.size] = key;
+  fresh.tcp_flags[fresh.size] = headers->tcp_flags;
+  return true;
+}
+
+/// Sends what no chain wants where the port's policy says. @return False for a port that drops it.
+bool Worker::pass_unmatched(const Packet& packet, const Headers& headers,
+                            std::span<const std::byte> bytes, Instant now) noexcept {
+  const PortRoute& port = snapshot_->ports[packet.ingress];
+  PortId to = port.unmatched == UnmatchedPolicy::kPass ? port.pass_to : kNoPort;
+  if (is_neighbour_discovery(headers, bytes) && port.neighbours_to != kNoPort) {
+    to = port.neighbours_to;
+  }
+  if (to == kNoPort) return false;
+  if (options_.observer != nullptr) options_.observer->classified(now, {&packet, 1});
+  leave(packet, to, now);
+  return true;
+}
+
+void Worker::steer_fresh(Fresh& fresh, Instant now) noexcept {
+  flows_.lookup({fresh.keys.data(), fresh.size}, {fresh.slots.data(), fresh.size}, now);
+  std::uint32_t known = 0;
+  for (std::uint32_t i = 0; i < fresh.size; ++i) {
+    Packet& packet = fresh.packets[i];
+    std::uint32_t slot = fresh.slots[i];
+    const std::uint8_t tcp_flags = fresh.tcp_flags[i];
+    const bool opens = (tcp_flags & (kTcpSyn | kTcpAck | kTcpRst)) == kTcpSyn;
+    if (slot == kNoSlot || !flows_.live(slot)) {
+      // Its first packet may stand earlier in this batch.
+      flows_.lookup({&fresh.keys[i], 1}, {&slot, 1}, now);
+    }
+    if (slot != kNoSlot && opens) reopen(slot);
+    if (slot == kNoSlot) {
+      ChainId chain = snapshot_->classifier->match(fresh.keys[i]);
+      if (chain == kNoChain) chain = chain_of_reply(fresh.keys[i], now);
+      if (chain == kNoChain) {
+        const auto bytes = options_.memory.bytes(packet);
+        const auto headers = parse(bytes);
+        if (!headers || !pass_unmatched(packet, *headers, bytes, now)) {
+          drop(packet, DropReason::kNoChain, now);
+        }
+        continue;
+      }
+      slot = start_flow(fresh.keys[i], snapshot_->active[index_of(chain)], now);
+      if (slot == kNoSlot) {
+        drop(packet, DropReason::kTableFull, now);
+        continue;
+      }
+    }
+    const FlowEntry& entry = flows_.entry(slot);
+    packet.flow = flow_of(slot);
+    packet.tag = entry.sticky_tag;
+    packet.chain = entry.chain;
+    packet.step = 0;
+    track_tcp(slot, tcp_flags, now);
+    if (known != i) fresh.packets[known] = packet;
+    ++known;
+  }
+  const std::span<const Packet> steered{fresh.packets.data(), known};
+  if (options_.observer != nullptr && known > 0) options_.observer->classified(now, steered);
+  Way way;
+  for (const Packet& packet : steered) {
+    if (way.chain == nullptr || way.chain->index != packet.chain) {
+      way = way_to(*chain_of(packet), Hop{Hop::Kind::kStep, 0});
+    }
+    ++statistics_.chains[index_of(way.chain->chain)].entered_packets;
+    go(packet, slot_of(packet.flow), way, now);
+  }
+}
+
+void Worker::take_back(InstanceId instance, Instant now) noexcept {
+  Lane& from = lane(instance);
+  auto& statistics = statistics_.instances[index_of(instance)];
+  PacketBatch& input = from.input;
+  const auto taken = options_.ledger->take_back(instance, {input.data(), input.size()});
+  const std::uint32_t refused = input.size() - taken.good;
+  if (refused > 0) {
+    statistics.refused_packets += refused;
+    for (std::uint32_t i = taken.good; i < input.size(); ++i) {
+      if (options_.observer != nullptr) options_.observer->refused(now, instance, input[i]);
+    }
+    quarantine(instance);
+  }
+  input.resize(taken.good);
+  const std::uint32_t generated = taken.generated;
+  const std::uint32_t returned = taken.good - generated;
+  SLUICE_CHECK(from.outstanding >= returned && from.lent >= generated);
+  from.outstanding -= returned;
+  from.lent -= generated;
+  statistics.returned_packets += returned;
+  // Those that it made stand behind those that it was given.
+  const std::span<Packet> packets{input.data(), returned};
+  if (options_.observer != nullptr && !packets.empty()) {
+    options_.observer->returned(now, instance, packets);
+  }
+  decide_all(packets, now);
+  if (generated > 0) adopt_generated(instance, {input.data() + returned, generated}, now);
+  input.clear();
+}
+
+void Worker::take_from_worker(PacketBatch& batch, Instant now) noexcept {
+  Fresh& fresh = *fresh_;
+  fresh.size = 0;
+  for (Packet& packet : batch) {
+    if (packet.step == kStepLeaving) {
+      port_output_[packet.target].push_back(packet);
+    } else if (packet.verdict != Verdict::kUndecided) {
+      decide(packet, now);
+    } else if (packet.chain != kChainNone) {
+      deliver(packet, packet.step, InstanceId{packet.target}, now);
+    } else if (parse_fresh(fresh, packet, now)) {
+      ++fresh.size;
+    }
+  }
+  steer_fresh(fresh, now);
+}
+
+/// Gives packets that an instance made a flow, in the first chain that has the instance's service.
+void Worker::adopt_generated(InstanceId instance, std::span<Packet> packets, Instant now) noexcept {
+  const ServiceId service = snapshot_->instances[index_of(instance)].service;
+  statistics_.instances[index_of(instance)].generated_packets += packets.size();
+  if (options_.observer != nullptr) options_.observer->generated(now, instance, packets);
+  const ChainVersion* chain = nullptr;
+  std::uint8_t step = 0;
+  for (const std::uint16_t index : snapshot_->active) {
+    if (index == kChainNone) continue;
+    const ChainVersion& candidate = *snapshot_->chains[index];
+    for (std::size_t i = 0; i < candidate.steps.size() && chain == nullptr; ++i) {
+      if (candidate.steps[i].service != service) continue;
+      chain = &candidate;
+      step = static_cast<std::uint8_t>(i);
+    }
+    if (chain != nullptr) break;
+  }
+  for (Packet& packet : packets) {
+    const auto bytes = options_.memory.bytes(packet);
+    const auto headers = parse(bytes);
+    if (chain == nullptr || !headers) {
+      drop(packet, chain == nullptr ? DropReason::kNoChain : DropReason::kParseError, now);
+      continue;
+    }
+    const FlowKey key = flow_key(bytes, *headers, kNoPort);
+    std::uint32_t slot = kNoSlot;
+    flows_.lookup({&key, 1}, {&slot, 1}, now);
+    if (slot == kNoSlot) slot = start_flow(key, chain->index, now);
+    if (slot == kNoSlot) {
+      drop(packet, DropReason::kTableFull, now);
+      continue;
+    }
+    const FlowEntry& entry = flows_.entry(slot);
+    packet.flow = flow_of(slot);
+    packet.chain = entry.chain;
+    packet.step = step;
+    packet.arrival = to_ns(now);
+    ++statistics_.chains[index_of(chain->chain)].entered_packets;
+    if (options_.observer != nullptr) options_.observer->classified(now, {&packet, 1});
+    decide(packet, now);
+  }
+}
+
+}  // namespace sluice

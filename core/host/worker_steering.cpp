@@ -1,0 +1,271 @@
+#include <cstring>
+
+#include "core/chain/steering.hpp"
+#include "core/host/worker_parts.hpp"
+
+namespace sluice {
+
+/// It is copied first and changed where it comes to lie: a copy right behind a narrow write waits
+/// until the write has left the store buffer.
+void Worker::stage(const Packet& packet, std::uint8_t step, InstanceId instance,
+                   Instant now) noexcept {
+  Lane& to = lane(instance);
+  to.staged.push(packet);
+  Packet& staged = to.staged[to.staged.size() - 1];
+  staged.step = step;
+  staged.verdict = Verdict::kUndecided;
+  if (!to.dirty) {
+    to.dirty = true;
+    dirty_.push_back(instance);
+  }
+  if (to.staged.full()) flush_lane(instance, now);
+}
+
+/// What decide() does, for all packets that an instance gave back. Most of a batch stand at the
+/// same step and go on alike, so that is looked up once a run of them.
+void Worker::decide_all(std::span<const Packet> packets, Instant now) noexcept {
+  Way way;
+  std::uint32_t chain_and_step = ~0u;
+  for (const Packet& packet : packets) {
+    if (const std::uint32_t own = std::uint32_t{packet.chain} << 8 | packet.step;
+        own != chain_and_step) {
+      const ChainVersion* chain = plain_chain_at(packet);
+      way = chain == nullptr ? Way{} : way_to(*chain, chain->steps[packet.step].next);
+      chain_and_step = own;
+    }
+    const std::uint32_t slot = slot_of(packet.flow);
+    const bool plain = way.chain != nullptr && packet.verdict == Verdict::kNext &&
+                       flows_.live(slot) && flows_.entry(slot).chain == packet.chain;
+    if (plain) {
+      go(packet, slot, way, now);
+    } else {
+      decide_at_owner(packet, now);
+    }
+  }
+}
+
+Worker::Way Worker::way_to(const ChainVersion& chain, Hop hop) const noexcept {
+  Way way{&chain, hop, kNoService};
+  if (hop.kind != Hop::Kind::kStep || chain.steps[hop.step].copy) return way;
+  const ServiceId wanted = chain.steps[hop.step].service;
+  const Service& service = snapshot_->services[index_of(wanted)].service;
+  if (service.affinity != Affinity::kNone) way.service = wanted;
+  return way;
+}
+
+/// follow(), with a short cut to the flow's instance where it has one.
+void Worker::go(const Packet& packet, std::uint32_t slot, const Way& way, Instant now) noexcept {
+  if (way.service != kNoService) {
+    const Pin pin = flows_.pins(slot)[way.hop.step];
+    if (pin.is_set()) {
+      const InstanceRoute& route = snapshot_->instances[pin.instance];
+      if (route.channel != nullptr && route.service == way.service &&
+          route.worker == options_.index) [[likely]] {
+        stage(packet, way.hop.step, InstanceId{pin.instance}, now);
+        return;
+      }
+    }
+  }
+  follow(packet, *way.chain, way.hop, now);
+}
+
+/// The chain of a packet at a step behind which nothing depends on its labels; else null.
+const ChainVersion* Worker::plain_chain_at(const Packet& packet) const noexcept {
+  const ChainVersion* chain = chain_of(packet);
+  if (chain == nullptr || packet.step >= chain->steps.size()) return nullptr;
+  const Step& step = chain->steps[packet.step];
+  const Service& service = snapshot_->services[index_of(step.service)].service;
+  const bool plain = !step.copy && step.branches.empty() && service.sticky_bits == 0;
+  return plain ? chain : nullptr;
+}
+
+/// Lets the worker of the packet's flow do what an NF decided.
+void Worker::decide_at_owner(const Packet& packet, Instant now) noexcept {
+  if (options_.worker_count == 1) {
+    decide(packet, now);
+    return;
+  }
+  const std::uint16_t owner = worker_of(packet.flow);
+  if (owner == options_.index) {
+    decide(packet, now);
+    return;
+  }
+  Packet passed = packet;
+  // Between workers an undecided packet is one that is still to be delivered.
+  if (packet.verdict == Verdict::kUndecided) passed.drop(DropReason::kUndecided);
+  send_to_worker(owner, passed, now);
+}
+
+/// Does what an NF decided. Only for flows of this worker.
+void Worker::decide(const Packet& packet, Instant now) noexcept {
+  const std::uint32_t slot = slot_of(packet.flow);
+  if (!flows_.live(slot) || flows_.entry(slot).chain != packet.chain) [[unlikely]] {
+    drop(packet, DropReason::kFlowEnded, now);
+    return;
+  }
+  const ChainVersion& chain = *chain_of(packet);
+  const Step& step = chain.steps[packet.step];
+  if (step.copy) {
+    drop(packet, DropReason::kCopyDone, now);
+    return;
+  }
+  const Service& service = snapshot_->services[index_of(step.service)].service;
+  if (const std::uint32_t sticky = packet.tag & service.sticky_bits; sticky != 0) {
+    flows_.entry(slot).sticky_tag |= sticky;
+  }
+  switch (packet.verdict) {
+    case Verdict::kNext:
+      follow(packet, chain, hop_after(step, packet.tag), now);
+      return;
+    case Verdict::kToService: {
+      const auto to = step_of_service(chain, packet.step, ServiceId{packet.target});
+      if (to) {
+        follow(packet, chain, Hop{Hop::Kind::kStep, *to}, now);
+      } else {
+        drop(packet, DropReason::kHopLimit, now);
+      }
+      return;
+    }
+    case Verdict::kOut:
+      leave(packet, PortId{packet.target}, now);
+      return;
+    case Verdict::kDrop:
+      drop(packet,
+           packet.target < kDropReasonCount ? static_cast<DropReason>(packet.target)
+                                            : DropReason::kFunction,
+           now);
+      return;
+    case Verdict::kUndecided:
+    case Verdict::kHold:
+      drop(packet, DropReason::kUndecided, now);
+      return;
+  }
+}
+
+void Worker::follow(const Packet& packet, const ChainVersion& chain, Hop hop,
+                    Instant now) noexcept {
+  while (hop.kind == Hop::Kind::kStep && chain.steps[hop.step].copy) {
+    copy_to(packet, chain, hop.step, now);
+    hop = chain.steps[hop.step].next;
+  }
+  if (hop.kind == Hop::Kind::kOut) {
+    leave(packet, chain.to, now);
+    return;
+  }
+  if (hop.kind == Hop::Kind::kDrop) {
+    drop(packet, DropReason::kRule, now);
+    return;
+  }
+  // Pins name hosts too: a pin to another host is where encapsulation starts (DESIGN 7).
+  const Pin pin = pin_at(slot_of(packet.flow), chain, hop.step, now);
+  if (!pin.is_set()) {
+    Packet stranded = packet;
+    stranded.step = hop.step;
+    drop(stranded, DropReason::kNoInstance, now);
+    return;
+  }
+  deliver(packet, hop.step, InstanceId{pin.instance}, now);
+}
+
+void Worker::copy_to(const Packet& original, const ChainVersion& chain, std::uint8_t step,
+                     Instant now) noexcept {
+  const Pin pin = pin_at(slot_of(original.flow), chain, step, now);
+  if (!pin.is_set() || spare_.empty()) {
+    // No packet came to be, so none is lost in the accounts; the counter says what the service
+    // missed.
+    const auto reason = pin.is_set() ? DropReason::kNoBuffer : DropReason::kNoInstance;
+    ++statistics_.drops[static_cast<std::size_t>(reason)];
+    if (options_.observer != nullptr) options_.observer->copy_missed(now, original, step);
+    return;
+  }
+  Packet copy = original;
+  copy.buffer = spare_.back();
+  spare_.pop_back();
+  copy.step = step;
+  const auto from = options_.memory.bytes(original);
+  std::memcpy(options_.memory.bytes(copy).data(), from.data(), from.size());
+  ++statistics_.chains[index_of(chain.chain)].entered_packets;
+  if (options_.observer != nullptr) options_.observer->copied(now, original, copy);
+  deliver(copy, step, InstanceId{pin.instance}, now);
+}
+
+void Worker::deliver(const Packet& packet, std::uint8_t step, InstanceId instance,
+                     Instant now) noexcept {
+  const InstanceRoute& route = snapshot_->instances[index_of(instance)];
+  if (route.channel == nullptr) {  // It ended while the packet was on its way between workers.
+    Packet late = packet;
+    late.step = step;
+    drop(late, DropReason::kInstanceDied, now);
+    return;
+  }
+  if (route.worker != options_.index) {
+    Packet passed = packet;
+    passed.step = step;
+    passed.verdict = Verdict::kUndecided;
+    passed.target = index_of(instance);
+    send_to_worker(route.worker, passed, now);
+    return;
+  }
+  stage(packet, step, instance, now);
+}
+
+void Worker::leave(const Packet& packet, PortId port, Instant now) noexcept {
+  if (index_of(port) >= snapshot_->ports.size()) {
+    drop(packet, DropReason::kNoPort, now);
+    return;
+  }
+  const PortRoute& route = snapshot_->ports[index_of(port)];
+  if (packet.length > route.frame_size_max) {
+    drop(packet, DropReason::kMtu, now);
+    return;
+  }
+  if (packet.flow != kNoFlow) {
+    const ChainVersion& chain = *chain_of(packet);
+    if (chain.reverse != kNoChain && !chain.is_reverse &&
+        (flows_.entry(slot_of(packet.flow)).flags & kReverseKnown) == 0) {
+      link_reverse(packet, chain.reverse, now);
+    }
+    auto& latency = statistics_.chains[index_of(chain.chain)].latency;
+    latency.add(now - instant_from_ns(packet.arrival), 1);
+  }
+  if (route.worker == options_.index) {
+    port_output_[index_of(port)].push_back(packet);
+    return;
+  }
+  Packet passed = packet;
+  passed.target = index_of(port);
+  passed.step = kStepLeaving;
+  send_to_worker(route.worker, passed, now);
+}
+
+void Worker::drop(const Packet& packet, DropReason reason, Instant now) noexcept {
+  ++statistics_.drops[static_cast<std::size_t>(reason)];
+  if (const ChainVersion* chain = chain_of(packet); chain != nullptr) {
+    ++statistics_.chains[index_of(chain->chain)].dropped_packets;
+  }
+  if (options_.observer != nullptr) options_.observer->dropped(now, {&packet, 1}, reason);
+  to_free_.push_back(packet.buffer);
+}
+
+void Worker::count_sent(std::span<const Packet> packets, PortId port, Instant now) noexcept {
+  if (packets.empty()) return;
+  auto& of_port = statistics_.ports[index_of(port)];
+  of_port.sent_packets += packets.size();
+  for (const Packet& packet : packets) {
+    of_port.sent_bytes += packet.length;
+    const ChainVersion* chain = chain_of(packet);
+    if (chain == nullptr) continue;
+    auto& of_chain = statistics_.chains[index_of(chain->chain)];
+    ++of_chain.left_packets;
+    of_chain.left_bytes += packet.length;
+  }
+  if (options_.observer != nullptr) options_.observer->sent(now, port, packets);
+}
+
+void Worker::send_to_worker(std::uint16_t worker, const Packet& packet, Instant now) noexcept {
+  PacketBatch& batch = worker_output_[worker];
+  batch.push(packet);
+  if (batch.full()) flush_workers(now);
+}
+
+}  // namespace sluice
