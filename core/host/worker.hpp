@@ -137,6 +137,8 @@ class Worker {
   // Input.
   void receive(PacketBatch& batch, Instant now) noexcept;
   bool parse_fresh(Fresh& fresh, Packet& packet, Instant now) noexcept;
+  bool parse_odd(const Packet& packet, FlowKey& key, std::uint8_t& tcp_flags, Instant now) noexcept;
+  bool keep_own(const FlowKey& key, const Packet& packet, Instant now) noexcept;
   bool pass_unmatched(const Packet& packet, const Headers& headers,
                       std::span<const std::byte> bytes, Instant now) noexcept;
   void steer_fresh(Fresh& fresh, Instant now) noexcept;

@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "core/host/worker_parts.hpp"
+#include "core/packet/plain_flow.hpp"
 
 namespace sluice {
 
@@ -32,6 +33,21 @@ void Worker::receive(PacketBatch& batch, Instant now) noexcept {
 /// Fills the next place of `fresh`. False when the packet needs no steering here: it was dropped,
 /// passed by, or handed to the worker of its flow.
 bool Worker::parse_fresh(Fresh& fresh, Packet& packet, Instant now) noexcept {
+  FlowKey& key = fresh.keys[fresh.size];
+  std::uint8_t& tcp_flags = fresh.tcp_flags[fresh.size];
+  const auto bytes = options_.memory.bytes(packet);
+  if (read_plain_flow(bytes, PortId{packet.ingress}, key, tcp_flags)) [[likely]] {
+    if (options_.worker_count > 1 && !keep_own(key, packet, now)) return false;
+  } else if (!parse_odd(packet, key, tcp_flags, now)) {
+    return false;
+  }
+  fresh.packets[fresh.size] = packet;
+  return true;
+}
+
+/// parse_fresh() for what is not plain.
+bool Worker::parse_odd(const Packet& packet, FlowKey& key, std::uint8_t& tcp_flags,
+                       Instant now) noexcept {
   const auto bytes = options_.memory.bytes(packet);
   const auto headers = parse(bytes);
   if (!headers) {
@@ -41,15 +57,8 @@ bool Worker::parse_fresh(Fresh& fresh, Packet& packet, Instant now) noexcept {
   if (is_neighbour_discovery(*headers, bytes) && pass_unmatched(packet, *headers, bytes, now)) {
     return false;
   }
-  FlowKey key = flow_key(bytes, *headers, PortId{packet.ingress});
-  if (options_.worker_count > 1) {
-    const auto owner = static_cast<std::uint16_t>(hash_symmetric(key, options_.worker_hash_key) %
-                                                  options_.worker_count);
-    if (owner != options_.index) {
-      send_to_worker(owner, packet, now);
-      return false;
-    }
-  }
+  key = flow_key(bytes, *headers, PortId{packet.ingress});
+  if (options_.worker_count > 1 && !keep_own(key, packet, now)) return false;
   if (headers->fragment) {
     if (!headers->later_fragment) {
       fragments_.remember(key, headers->fragment_id, now);
@@ -58,10 +67,17 @@ bool Worker::parse_fresh(Fresh& fresh, Packet& packet, Instant now) noexcept {
       return false;
     }
   }
-  fresh.packets[fresh.size] = packet;
-  fresh.keys[fresh.size] = key;
-  fresh.tcp_flags[fresh.size] = headers->tcp_flags;
+  tcp_flags = headers->tcp_flags;
   return true;
+}
+
+/// False when the packet's flow is another worker's, to which it is handed.
+bool Worker::keep_own(const FlowKey& key, const Packet& packet, Instant now) noexcept {
+  const auto owner = static_cast<std::uint16_t>(hash_symmetric(key, options_.worker_hash_key) %
+                                                options_.worker_count);
+  if (owner == options_.index) return true;
+  send_to_worker(owner, packet, now);
+  return false;
 }
 
 /// Sends what no chain wants where the port's policy says. @return False for a port that drops it.

@@ -11,5 +11,6 @@ void bench_ring(Bench& bench);
 void bench_maglev(Bench& bench);
 void bench_chain(Bench& bench);
 void bench_ids(Bench& bench);
+void bench_path(Bench& bench);
 
 }  // namespace sluice::bench

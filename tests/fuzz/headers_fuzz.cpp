@@ -9,10 +9,11 @@
 #include "core/packet/checksum.hpp"
 #include "core/packet/headers.hpp"
 #include "core/packet/packet_memory.hpp"
+#include "core/packet/plain_flow.hpp"
 
 // Any bytes as a frame: parse it, and when it is accepted apply every rewriting. The first byte
 // seeds the new values, the rest is the frame. After each rewriting the frame must parse to the
-// same headers, and a right checksum must still be right.
+// same headers, and a right checksum must still be right. The short way to a flow key must agree.
 namespace sluice {
 namespace {
 
@@ -85,11 +86,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::byte> frame(all.begin() + 1, all.end());
   sluice::push_and_pop(frame);
   const auto headers = sluice::parse(frame);
+  sluice::FlowKey plain_key;
+  std::uint8_t plain_flags = 0;
+  const sluice::PortId port{data[0]};
+  const bool plain = sluice::read_plain_flow(frame, port, plain_key, plain_flags);
+  SLUICE_CHECK(headers.has_value() || !plain);
   if (!headers) {
     (void)sluice::to_string(headers.error());
     return 0;
   }
-  const sluice::FlowKey key = sluice::flow_key(frame, *headers, sluice::PortId{data[0]});
+  const sluice::FlowKey key = sluice::flow_key(frame, *headers, port);
+  SLUICE_CHECK(!plain || (plain_key == key && plain_flags == headers->tcp_flags));
   (void)sluice::hash(key, {});
   sluice::rewrite_all(frame, *headers, data[0]);
   return 0;

@@ -198,6 +198,8 @@ class LoopbackHost {
     return result;
   }
   [[nodiscard]] InstanceChannel& channel(InstanceId id) { return instances_.at(id)->channel; }
+  /// Of an instance behind rings.
+  [[nodiscard]] RingRuntime& runtime(InstanceId id) { return *instances_.at(id)->runtime; }
   [[nodiscard]] const std::vector<Note>& notes() const { return notes_; }
   [[nodiscard]] std::uint64_t drops(DropReason reason) const {
     std::uint64_t sum = 0;
