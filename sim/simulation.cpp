@@ -20,9 +20,7 @@
 #include "sim/latency_recorder.hpp"
 #include "sim/observer_list.hpp"
 #include "sim/trace_hash/trace_hash.hpp"
-#include "sim/workload/random.hpp"
-#include "sim/workload/rate_curve.hpp"
-#include "sim/workload/synthetic_generator.hpp"
+#include "sim/workload/transfers.hpp"
 #include "sim/workload/workload.hpp"
 
 namespace sluice::sim {
@@ -107,25 +105,6 @@ std::uint64_t seed_of(std::string_view name) {
 std::uint64_t received_bytes(ns3::NetDevice& device) {
   const auto* burst = dynamic_cast<BurstNetDevice*>(&device);
   return burst == nullptr ? 0 : burst->counters().rx_bytes;
-}
-
-/// Poisson arrivals at a rate that moves along straight lines.
-std::vector<Instant> draw_arrivals(const TrafficSpec& spec, const TcpTraffic& tcp, Prng& prng) {
-  constexpr double kUnitsOfArrival = 1000;  // Rates are per 1000 s, the curve's are per second.
-  std::vector<RatePoint> points;
-  for (const ArrivalPoint& point : tcp.arrivals) {
-    points.push_back({point.at, Rate{point.per_kilosecond}});
-  }
-  RateCurve curve{points};
-  std::vector<Instant> arrivals;
-  double due = curve.bits_at(spec.start.time_since_epoch());
-  while (tcp.transfer_count_max == 0 || arrivals.size() < tcp.transfer_count_max) {
-    due += exponential(prng) * kUnitsOfArrival;
-    const auto at = curve.time_of(due);
-    if (!at || Instant{*at} >= spec.stop) break;
-    arrivals.push_back(Instant{*at});
-  }
-  return arrivals;
 }
 
 class Simulation {
@@ -379,9 +358,8 @@ void Simulation::build_transfers(const TrafficSpec& spec, const TcpTraffic& tcp,
   options.port = tcp.addresses.destination_port.first;
   options.goodput_interval = options_.series_interval;
   auto transfers = std::make_unique<TcpTransfers>(options);
-  Prng prng{deployment_.run.seed * 0x9e3779b97f4a7c15u + number};
-  for (const Instant start : draw_arrivals(spec, tcp, prng)) {
-    transfers->add(start, draw_size(tcp.transfer_sizes, prng));
+  for (const auto& [start, size_bytes] : plan_transfers(spec, tcp, deployment_.run.seed, number)) {
+    transfers->add(start, size_bytes);
   }
   traffic_[number].transfers = std::move(transfers);
 }

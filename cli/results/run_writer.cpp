@@ -20,26 +20,6 @@ tl::unexpected<ConfigError> refuse(const std::string& path, std::string problem,
       ConfigError{Place{path, 0, 0}, std::move(problem), std::move(got), std::move(expected)});
 }
 
-/// Seconds with all nanoseconds that are not zero: exact, and the same everywhere.
-std::string seconds_text(Instant at) {
-  const std::uint64_t ns = to_ns(at);
-  std::string text = fmt::format("{}.{:09}", ns / 1'000'000'000, ns % 1'000'000'000);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.back() == '.') text.pop_back();
-  return text;
-}
-
-/// Names come from users: quoted as RFC 4180 wants where they would break a row.
-std::string csv_field(std::string_view text) {
-  if (text.find_first_of(",\"\n\r") == std::string_view::npos) return std::string(text);
-  std::string quoted = "\"";
-  for (const char each : text) {
-    if (each == '"') quoted += '"';
-    quoted += each;
-  }
-  return quoted + '"';
-}
-
 /// Bytes that are not UTF-8 are replaced: json would throw, and a result is not the place to fail.
 std::string dump(const Json& json, int indent) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
@@ -81,7 +61,7 @@ Result<std::unique_ptr<RunWriter>> RunWriter::create(const std::string& folder) 
   fs::create_directories(temporary, error);
   if (error) return refuse(temporary.string(), "cannot be made", error.message());
   std::unique_ptr<RunWriter> writer(new RunWriter(wanted.string(), temporary.string()));
-  if (!writer->series_ || !writer->events_) {
+  if (!writer->series_.good() || !writer->events_) {
     return refuse(temporary.string(), "cannot be written", std::strerror(errno));
   }
   return writer;
@@ -90,34 +70,16 @@ Result<std::unique_ptr<RunWriter>> RunWriter::create(const std::string& folder) 
 RunWriter::RunWriter(std::string folder, std::string temporary)
     : folder_(std::move(folder)),
       temporary_(std::move(temporary)),
-      series_(temporary_ + "/series.csv", std::ios::binary),
-      events_(temporary_ + "/events.jsonl", std::ios::binary) {
-  series_ << "time,entity,metric,value,unit\n";
-}
+      series_(temporary_ + "/series.csv"),
+      events_(temporary_ + "/events.jsonl", std::ios::binary) {}
 
 RunWriter::~RunWriter() {
   if (finished_) return;
-  series_.close();
+  (void)series_.close();
   events_.close();
   captures_.clear();
   std::error_code ignored;
   fs::remove_all(temporary_, ignored);
-}
-
-void RunWriter::row(Instant at, std::string_view entity, std::string_view metric,
-                    std::string_view value, std::string_view unit) {
-  series_ << seconds_text(at) << ',' << csv_field(entity) << ',' << csv_field(metric) << ','
-          << value << ',' << csv_field(unit) << '\n';
-}
-
-void RunWriter::add(Instant at, std::string_view entity, std::string_view metric,
-                    std::uint64_t value, std::string_view unit) {
-  row(at, entity, metric, fmt::format("{}", value), unit);
-}
-
-void RunWriter::add(Instant at, std::string_view entity, std::string_view metric, double value,
-                    std::string_view unit) {
-  row(at, entity, metric, fmt::format("{}", value), unit);
 }
 
 void RunWriter::event(Instant at, std::string_view kind, const Json& fields) {
@@ -149,9 +111,9 @@ Result<void> RunWriter::write(const std::string& name, const std::string& text) 
 }
 
 Result<void> RunWriter::close_files() {
-  for (std::ofstream* stream : {&series_, &events_}) {
-    stream->close();
-    if (!*stream) return refuse(temporary_, "cannot be written", std::strerror(errno));
+  events_.close();
+  if (!series_.close() || events_.fail()) {
+    return refuse(temporary_, "cannot be written", std::strerror(errno));
   }
   for (auto& [name, capture] : captures_) {
     if (!capture->close()) {

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/results/pcap_writer.hpp"
+#include "cli/results/series_writer.hpp"
 #include "core/result.hpp"
 #include "core/units.hpp"
 
@@ -48,12 +49,12 @@ class RunWriter {
   RunWriter(const RunWriter&) = delete;
   RunWriter& operator=(const RunWriter&) = delete;
 
-  /// One row of series.csv: `metric` of `entity` ("service:ids") at `at`, in `unit`.
-  void add(Instant at, std::string_view entity, std::string_view metric, std::uint64_t value,
-           std::string_view unit);
-  /// A fraction is written with the fewest digits that give it back.
-  void add(Instant at, std::string_view entity, std::string_view metric, double value,
-           std::string_view unit);
+  /// One row of series.csv, as SeriesWriter::add.
+  template <class Value>
+  void add(Instant at, std::string_view entity, std::string_view metric, Value value,
+           std::string_view unit) {
+    series_.add(at, entity, metric, value, unit);
+  }
   /// One line of events.jsonl; `fields` follow at_ns and kind, in their order.
   void event(Instant at, std::string_view kind,
              const nlohmann::ordered_json& fields = nlohmann::ordered_json::object());
@@ -71,13 +72,11 @@ class RunWriter {
   RunWriter(std::string folder, std::string temporary);
   [[nodiscard]] Result<void> write(const std::string& name, const std::string& text) const;
   [[nodiscard]] Result<void> close_files();
-  void row(Instant at, std::string_view entity, std::string_view metric, std::string_view value,
-           std::string_view unit);
 
   std::string folder_;
   std::string temporary_;
   bool finished_ = false;
-  std::ofstream series_;
+  SeriesWriter series_;
   std::ofstream events_;
   std::map<std::string, std::unique_ptr<PcapWriter>> captures_;
 };

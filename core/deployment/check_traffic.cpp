@@ -29,7 +29,8 @@ constexpr KeyUse kKeyUses[] = {{"rate", "rcpo"},      {"flash", "rcpo"},    {"re
                                {"flow_sizes", "cpo"}, {"burst", "cpo"},     {"on", "o"},
                                {"off", "o"},          {"proto", "cpo"},     {"src", "cpot"},
                                {"dst", "cpot"},       {"src_port", "cpot"}, {"dst_port", "cpot"},
-                               {"to", "rt"},          {"arrivals", "t"},    {"count", "t"}};
+                               {"to", "rct"},         {"arrivals", "t"},    {"count", "t"},
+                               {"client", "ct"}};
 
 struct TrafficReader {
   Draft& draft;
@@ -333,6 +334,34 @@ ReplayTraffic read_replay(const TrafficReader& reader) {
   return replay;
 }
 
+// Constant traffic of a real client: what iperf3 can do of it. A simulation could do more, but the
+// file is to say the same on both.
+void read_client(const TrafficReader& reader, SyntheticTraffic& traffic) {
+  Section& section = reader.section;
+  if (!section.has("client")) {
+    if (section.has("to"))
+      reader.fail("to", "without client", "client: iperf3, whose server it is");
+    return;
+  }
+  reader.spec.client = static_cast<TrafficClient>(section.choice("client", kTrafficClientNames, 0));
+  section.require("to");
+  traffic.to = read_port_ref(reader.draft, section, "to");
+  if (section.failed()) return;
+  if (reader.spec.client == TrafficClient::kCurl) {
+    reader.fail("client", "not for kind constant", "iperf3, or kind tcp");
+  } else if (traffic.to == reader.spec.into) {
+    reader.fail("to", "the same port as into", "another port, which the server is behind");
+  } else if (reader.spec.rate.size() > 1) {
+    reader.fail("client", "together with a rate that changes", "one rate");
+  } else if (traffic.frame_sizes.points.size() > 1) {
+    reader.fail("client", "together with sizes", "one size");
+  } else if (traffic.addresses.protocol != 17) {
+    reader.fail("client", "together with a protocol other than udp", "proto: udp");
+  } else if (traffic.addresses.destination_port.first != traffic.addresses.destination_port.last) {
+    reader.fail("client", "together with several dst_port", "the one port of the server");
+  }
+}
+
 SyntheticTraffic read_synthetic(const TrafficReader& reader) {
   Section& section = reader.section;
   SyntheticTraffic traffic;
@@ -357,6 +386,7 @@ SyntheticTraffic read_synthetic(const TrafficReader& reader) {
     traffic.off_mean = section.duration("off", {}, kPhase);
   }
   traffic.addresses = read_addresses(reader, 17);
+  if (reader.kind == Kind::kConstant) read_client(reader, traffic);
   return traffic;
 }
 
@@ -369,6 +399,8 @@ TcpTraffic read_tcp(const TrafficReader& reader) {
   if (!section.failed() && traffic.to == reader.spec.into) {
     reader.fail("to", "the same port as into", "another port, which the servers are behind");
   }
+  reader.spec.client = static_cast<TrafficClient>(section.choice(
+      "client", kTrafficClientNames, static_cast<std::size_t>(TrafficClient::kCurl)));
   traffic.transfer_sizes = read_sizes(reader, 100'000, {1, kTransferMax});
   read_curve(section, "arrivals", "a rate of arrivals", "a number as 50/s",
              [&](Duration at, const std::string& text) {

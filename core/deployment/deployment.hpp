@@ -177,19 +177,25 @@ struct SyntheticTraffic {
   std::uint32_t burst = 1;             ///< Packets that leave back to back.
   Duration on_mean{};   ///< kOnOff: exponential phases of these means; the rate curve
   Duration off_mean{};  ///< holds while on.
+  /// Which port the server of a real client is behind; set if TrafficSpec::client is.
+  std::optional<PortRef> to;
   AddressSpec addresses;
   bool operator==(const SyntheticTraffic&) const = default;
 };
 
-/// Finite TCP transfers between ns-3 end points, outside of `into` (clients) and `to` (servers).
+/// Finite TCP transfers between end points, outside of `into` (clients) and `to` (servers).
 struct TcpTraffic {
   PortRef to;
-  SizeSpec transfer_sizes;               ///< Payload bytes, client to server.
+  SizeSpec transfer_sizes;               ///< Payload bytes, client to server; curl's the other way.
   std::vector<ArrivalPoint> arrivals;    ///< Poisson at this rate. Never empty.
   std::uint64_t transfer_count_max = 0;  ///< 0: until `stop`.
   AddressSpec addresses;                 ///< protocol 6; destination_port has one port.
   bool operator==(const TcpTraffic&) const = default;
 };
+
+/// Which real programs make a testbed's traffic; a simulation has end points of its own.
+enum class TrafficClient : std::uint8_t { kIperf3, kCurl };
+inline constexpr std::string_view kTrafficClientNames[] = {"iperf3", "curl"};
 
 struct TrafficSpec {
   std::string name;  ///< As given, or "traffic-N".
@@ -199,6 +205,8 @@ struct TrafficSpec {
   /// Frame bytes without FCS, preamble and gap. Empty for tcp, and for a replay at its own pace.
   std::vector<RatePoint> rate;
   std::variant<ReplayTraffic, SyntheticTraffic, TcpTraffic> kind;
+  /// Of tcp always, of constant traffic if given; nothing: a testbed sends the packets itself.
+  std::optional<TrafficClient> client;
   Place place;
 };
 

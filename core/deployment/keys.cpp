@@ -47,7 +47,7 @@ constexpr std::string_view kTraffic[] = {
     "name",       "kind",     "into",   "start",    "stop",  "rate",  "flash",
     "replay",     "rewrite",  "passes", "size",     "sizes", "flows", "flow_packets",
     "flow_sizes", "burst",    "on",     "off",      "proto", "src",   "dst",
-    "src_port",   "dst_port", "to",     "arrivals", "count"};
+    "src_port",   "dst_port", "to",     "arrivals", "count", "client"};
 constexpr std::string_view kFlash[] = {"at", "peak", "rise", "hold", "fall"};
 constexpr std::string_view kFault[] = {"at",   "from",  "for",  "kill",     "hang",
                                        "slow", "pause", "link", "partition"};

@@ -255,6 +255,7 @@ void Writer::add(Json& json, const SyntheticTraffic& kind) const {
     json["on"] = text_of(kind.on_mean);
     json["off"] = text_of(kind.off_mean);
   }
+  if (kind.to) json["to"] = ref(*kind.to);
   json["proto"] = kind.addresses.protocol;
   add_addresses(json, kind.addresses);
 }
@@ -282,6 +283,7 @@ Json Writer::traffic(const TrafficSpec& spec) const {
     json["rate"].push_back(Json::array({text_of(point.at), text_of(point.rate)}));
   }
   std::visit([&](const auto& kind) { add(json, kind); }, spec.kind);
+  if (spec.client) json["client"] = kTrafficClientNames[static_cast<std::size_t>(*spec.client)];
   return json;
 }
 

@@ -83,6 +83,8 @@ TARGET_FOLDERS = {
     "options": None,
     "results": "cli/results",
     "sim_parts": "sim",
+    "commit": "sim",
+    "traffic": "sim",
     "simulation": "sim",
     "ns3": "backends/ns3",
 }
