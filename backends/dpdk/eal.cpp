@@ -1,0 +1,57 @@
+#include "backends/dpdk/eal.hpp"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+#include <sched.h>
+
+#include <thread>
+
+namespace sluice::dpdk {
+namespace {
+
+std::vector<std::string> arguments_of(const Eal::Options& options) {
+  const unsigned last_core = std::max(1u, std::thread::hardware_concurrency()) - 1;
+  std::vector<std::string> words = {options.program,
+                                    "--lcores=0@(0-" + std::to_string(last_core) + ")",
+                                    "-m",
+                                    std::to_string(options.memory_mb),
+                                    "--iova-mode=va",
+                                    "--log-level=lib.*:warning",
+                                    "--log-level=pmd.*:warning"};
+  // Without huge pages and shared configuration nothing of DPDK stays on disk, so leftovers of a
+  // killed daemon cannot block the next.
+  if (options.huge_pages) {
+    words.emplace_back("--in-memory");
+  } else {
+    words.insert(words.end(), {"--no-huge", "--no-shconf"});
+  }
+  if (!options.pci) words.emplace_back("--no-pci");
+  words.insert(words.end(), options.extra.begin(), options.extra.end());
+  return words;
+}
+
+}  // namespace
+
+std::string dpdk_error() {
+  return rte_strerror(rte_errno);
+}
+
+Result<std::unique_ptr<Eal>, std::string> Eal::start(const Options& options) {
+  std::vector<std::string> words = arguments_of(options);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  cpu_set_t cores;
+  const bool known = ::sched_getaffinity(0, sizeof(cores), &cores) == 0;
+  if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
+    return unexpected("DPDK does not start: " + dpdk_error());
+  }
+  if (known) ::sched_setaffinity(0, sizeof(cores), &cores);
+  return std::unique_ptr<Eal>(new Eal);
+}
+
+Eal::~Eal() {
+  rte_eal_cleanup();
+}
+
+}  // namespace sluice::dpdk
