@@ -14,6 +14,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "backends/ns3/simulable.hpp"
 #include "cli/exit_codes.hpp"
 #include "cli/files.hpp"
 #include "cli/results/progress.hpp"
@@ -96,7 +97,12 @@ Result<Deployment> prepare(const ConfigValue& tree, const std::string& file, con
       return unexpected(set.error());
     }
   }
-  return check_deployment(changed, built_in_functions(), cli::reader_beside(file));
+  auto deployment = check_deployment(changed, built_in_functions(), cli::reader_beside(file));
+  if (!deployment) return deployment;
+  if (const auto simulable = check_simulable(*deployment); !simulable) {
+    return unexpected(simulable.error());
+  }
+  return deployment;
 }
 
 void print_result(const Deployment& deployment, const SimulationResult& result, const Job& job) {

@@ -12,6 +12,7 @@
 #include "backends/ns3/ns3.hpp"
 #include "backends/ns3/sim_host.hpp"
 #include "backends/ns3/sim_time.hpp"
+#include "backends/ns3/simulable.hpp"
 #include "backends/ns3/stock_port.hpp"
 #include "backends/ns3/tcp_transfers.hpp"
 #include "core/check.hpp"
@@ -843,6 +844,9 @@ nlohmann::ordered_json Simulation::summary_of_links() const {
 }  // namespace
 
 Result<SimulationResult> simulate(const Deployment& deployment, const SimulationOptions& options) {
+  if (auto simulable = check_simulable(deployment); !simulable) {
+    return unexpected(simulable.error());
+  }
   Simulation simulation{deployment, options};
   if (auto built = simulation.build(); !built) return unexpected(built.error());
   return simulation.run();

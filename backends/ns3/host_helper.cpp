@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/ns3/simulable.hpp"
 #include "backends/ns3/tcp_transfers.hpp"
 #include "core/deployment/parser.hpp"
 #include "core/function/registry.hpp"
@@ -34,6 +35,17 @@ Result<std::string, std::string> read_file(const fs::path& path) {
 
 FileReader reader_in(const fs::path& folder) {
   return [folder](const std::string& path) { return read_file(folder / path); };
+}
+
+/// A deployment that a simulation can run, or why not.
+Result<Deployment> parse_simulable(std::string_view text, const std::string& name,
+                                   const fs::path& folder) {
+  auto deployment = parse_deployment(text, name, built_in_functions(), reader_in(folder));
+  if (!deployment) return deployment;
+  if (auto simulable = check_simulable(*deployment); !simulable) {
+    return unexpected(simulable.error());
+  }
+  return deployment;
 }
 
 ConfigError problem_at(const Place& place, std::string problem, std::string got,
@@ -74,14 +86,13 @@ Result<HostHelper> HostHelper::FromFile(const std::string& path) {
     return unexpected(
         problem_at({path, 0, 0}, "cannot be read: " + text.error(), "", "a deployment file"));
   }
-  auto deployment =
-      parse_deployment(*text, path, built_in_functions(), reader_in(fs::path{path}.parent_path()));
+  auto deployment = parse_simulable(*text, path, fs::path{path}.parent_path());
   if (!deployment) return unexpected(deployment.error());
   return HostHelper{std::move(*deployment)};
 }
 
 Result<HostHelper> HostHelper::FromText(std::string_view text, const std::string& folder) {
-  auto deployment = parse_deployment(text, "deployment", built_in_functions(), reader_in(folder));
+  auto deployment = parse_simulable(text, "deployment", folder);
   if (!deployment) return unexpected(deployment.error());
   return HostHelper{std::move(*deployment)};
 }

@@ -208,6 +208,7 @@ Failure check_service(Draft& draft, const ConfigValue& value, const std::string&
                     "unknown function", quoted(spec.service.function),
                     one_of_with_hint(spec.service.function, draft.functions.names()));
   }
+  spec.function_place = section.value("function")->place();
   if (auto error = make_program(draft, spec, path)) return error;
   spec.cost = kDefaultCost;
   read_cost(section, "cost", spec.cost);
@@ -215,6 +216,11 @@ Failure check_service(Draft& draft, const ConfigValue& value, const std::string&
       section.choice("affinity", kAffinityNames, static_cast<std::size_t>(spec.traits.affinity)));
   spec.service.choice = static_cast<InstanceChoice>(section.choice("choose", kChoiceNames, 0));
   spec.service.run = static_cast<RunMode>(section.choice("run", kRunNames, 1));
+  if (!spec.traits.external_program.empty() && spec.service.run == RunMode::kInline) {
+    const ConfigValue& run = *section.value("run");
+    section.fail(run.place(), "run", "an external program is no part of the host", run.describe(),
+                 "process or container");
+  }
   spec.service.ring_capacity =
       static_cast<std::uint32_t>(section.integer("ring", 512, {8, 1u << 16}));
   if ((spec.service.ring_capacity & (spec.service.ring_capacity - 1)) != 0) {
@@ -320,6 +326,7 @@ Result<std::optional<ServiceId>> add_implicit_service(Draft& draft, const std::s
   spec.service.function = name;
   spec.settings = ConfigValue::map({}, place);
   spec.place = place;
+  spec.function_place = place;
   spec.implicit = true;
   spec.cost = kDefaultCost;
   spec.scaling = draft.result.scaling;

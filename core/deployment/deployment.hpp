@@ -88,6 +88,7 @@ struct ServiceSpec {
   std::shared_ptr<const Program> program;
   Traits traits;         ///< Of `program`.
   ConfigValue settings;  ///< The function's own keys, a map; for the resolved file.
+  Place function_place;  ///< Where the file names the function.
   Cost cost;
   std::uint32_t instance_count_start = 1;  ///< Per host that runs it. Inline: one a worker.
   /// With instance_count_min and _max. Not enabled: the count stays as it starts.

@@ -109,6 +109,9 @@ struct Traits {
   bool keeps_flow_state = false;        ///< Then it is told when a flow ended.
   bool bidirectional = false;           ///< Wants both directions of a session (affinity session).
   bool generates = false;               ///< Calls make(): the host lends it buffers.
+  /// The path of the program that holds the function; empty: it is in this process, and
+  /// Program::make_instance makes it.
+  std::string external_program;
   /// It never answers after so many packets (`stuck`): a simulator gives it an infinite service
   /// time then and calls process() no more.
   std::optional<std::uint64_t> stuck_after;

@@ -16,6 +16,9 @@ using ProgramResult = Result<std::unique_ptr<Program>>;
                                               const FileReader& read_file);
 [[nodiscard]] ProgramResult make_delay_program(const ConfigValue& config, const std::string& path,
                                                const FileReader& read_file);
+[[nodiscard]] ProgramResult make_external_program(const ConfigValue& config,
+                                                  const std::string& path,
+                                                  const FileReader& read_file);
 [[nodiscard]] ProgramResult make_firewall_program(const ConfigValue& config,
                                                   const std::string& path,
                                                   const FileReader& read_file);

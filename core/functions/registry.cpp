@@ -8,6 +8,7 @@ FunctionRegistry built_in_functions() {
   FunctionRegistry registry;
   registry.add("busy", make_busy_program);
   registry.add("delay", make_delay_program);
+  registry.add("external", make_external_program);
   registry.add("firewall", make_firewall_program);
   registry.add("forward", make_forward_program);
   registry.add("ids", make_ids_program);

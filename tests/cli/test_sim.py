@@ -43,6 +43,18 @@ class Simulation(unittest.TestCase):
                               cwd=self.folder, timeout=120, check=False)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
+    def test_a_program_of_a_third_party_is_refused_before_anything_starts(self):
+        text = DEPLOYMENT.replace("function: monitor", "function: external, program: ./nf")
+        self.file.write_text(text)
+        for arguments in ([], ["--seeds", "1..2"]):
+            code, out, err = self.sim("tiny.yaml", "--results", "r", *arguments)
+            self.assertEqual((code, out), (2, ""))
+            self.assertEqual(err, "tiny.yaml:6:21: services.count.function: runs only on real"
+                                  " hosts; got external; expected one of busy, delay, firewall,"
+                                  " forward, ids, load_balancer, load_generator, monitor,"
+                                  " rate_limiter, router, stuck\n")
+            self.assertFalse((self.folder / "r").exists())
+
     def test_a_run_writes_its_folder(self):
         code, out, err = self.sim(self.file, "--results", "r")
         self.assertEqual(code, 0, err)

@@ -447,6 +447,16 @@ TEST_F(HostHelperTest, ABadDeploymentIsAnErrorWithItsPlace) {
   EXPECT_THAT(HostHelper::FromFile("/").error().to_string(), HasSubstr("it is a directory"));
 }
 
+TEST_F(HostHelperTest, AProgramOfAThirdPartyCannotBeSimulated) {
+  std::string text{kDeployment};
+  text.replace(text.find("function: monitor"), 17, "function: external, program: ./nf");
+  const auto helper = HostHelper::FromText(text);
+  ASSERT_FALSE(helper.has_value());
+  EXPECT_THAT(helper.error().to_string(),
+              HasSubstr("deployment:7:21: services.watch.function: runs only on real hosts; got "
+                        "external; expected one of busy, delay, firewall,"));
+}
+
 TEST_F(HostHelperTest, FilesAreFoundBesideTheDeployment) {
   const std::string path = std::string{SLUICE_SOURCE_DIR} + "/experiments/autoscale/autoscale.yaml";
   const auto helper = HostHelper::FromFile(path);

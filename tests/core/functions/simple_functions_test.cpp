@@ -11,11 +11,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(BuiltInFunctions, KnowsAllElevenByName) {
+TEST(BuiltInFunctions, KnowsAllTwelveByName) {
   const FunctionRegistry registry = built_in_functions();
   EXPECT_THAT(registry.names(),
-              testing::ElementsAre("busy", "delay", "firewall", "forward", "ids", "load_balancer",
-                                   "load_generator", "monitor", "rate_limiter", "router", "stuck"));
+              testing::ElementsAre("busy", "delay", "external", "firewall", "forward", "ids",
+                                   "load_balancer", "load_generator", "monitor", "rate_limiter",
+                                   "router", "stuck"));
 }
 
 TEST(BuiltInFunctions, RefuseAnUnknownSettingWithItsPlace) {
