@@ -10,12 +10,14 @@ namespace {
 
 constexpr std::string_view kSimulator =
     "Install libns3-dev and configure with -DSLUICE_SIM=ON; ./run does both.";
+constexpr std::string_view kDpdk =
+    "Install libdpdk-dev and configure with -DSLUICE_DPDK=ON; ./test does both.";
 constexpr std::string_view kLater = "It is not part of this version.";
 constexpr Verb kVerbs[] = {
     {"check", "check a deployment file and show what it says", "Build the target sluice-check."},
     {"sim", "simulate a deployment", kSimulator},
-    {"host", "run the data path of a host", kLater},
-    {"nf", "run an instance of a network function", kLater},
+    {"host", "run the data path of a host", kDpdk},
+    {"nf", "run an instance of a network function", "Build the target sluice-nf."},
     {"testbed", "run a deployment on this machine in network namespaces", kLater},
     {"apply", "change a running cluster to a new file", kLater},
     {"ctl", "start, stop and drain instances by hand", kLater},

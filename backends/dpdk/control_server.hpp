@@ -12,8 +12,8 @@
 namespace sluice::dpdk {
 
 /// The operator's way into a running host: a Unix stream socket, one JSON object a line as request,
-/// one as answer ({"ok": false, "error": "..."} when refused). Control thread only; never blocks: who
-/// does not read his answers loses his connection.
+/// one as answer ({"ok": false, "error": "..."} when refused). Control thread only; never blocks:
+/// who does not read his answers loses his connection.
 class ControlServer {
  public:
   using Handler = std::function<nlohmann::ordered_json(const nlohmann::json& request)>;

@@ -32,9 +32,8 @@ class DpdkIo {
 
   std::uint32_t receive(PortId port, PacketBatch& batch) noexcept {
     std::array<rte_mbuf*, PacketBatch::kCapacity> mbufs;
-    const std::uint16_t count =
-        rte_eth_rx_burst(numbers_[index_of(port)], 0, mbufs.data(),
-                         static_cast<std::uint16_t>(batch.room()));
+    const std::uint16_t count = rte_eth_rx_burst(numbers_[index_of(port)], 0, mbufs.data(),
+                                                 static_cast<std::uint16_t>(batch.room()));
     if (count == 0) return 0;
     std::uint32_t lost = 0;
     const std::uint32_t before = batch.size();
@@ -83,8 +82,8 @@ class DpdkIo {
     std::array<rte_mbuf*, kTransmitMax> mbufs;
     std::uint32_t filled = 0;
     while (filled < to_fill.size()) {
-      const auto count = static_cast<std::uint32_t>(
-          std::min<std::size_t>(kTransmitMax, to_fill.size() - filled));
+      const auto count =
+          static_cast<std::uint32_t>(std::min<std::size_t>(kTransmitMax, to_fill.size() - filled));
       if (rte_pktmbuf_alloc_bulk(memory_.pool(), mbufs.data(), count) != 0) return filled;
       for (std::uint32_t i = 0; i < count; ++i) to_fill[filled++] = memory_.buffer_of(*mbufs[i]);
     }

@@ -1,5 +1,4 @@
 #include "backends/dpdk/dpdk_port.hpp"
-#include "backends/dpdk/eal.hpp"
 
 #include <rte_bus.h>
 #include <rte_dev.h>
@@ -8,6 +7,8 @@
 
 #include <cstring>
 #include <utility>
+
+#include "backends/dpdk/eal.hpp"
 
 namespace sluice::dpdk {
 namespace {
@@ -52,14 +53,12 @@ std::string configure(std::uint16_t number, const PortSpec& spec, DpdkMemory& me
   }
   std::uint16_t receive_count = kDescriptorCount;
   std::uint16_t transmit_count = kDescriptorCount;
-  if (const int error =
-          rte_eth_dev_adjust_nb_rx_tx_desc(number, &receive_count, &transmit_count);
+  if (const int error = rte_eth_dev_adjust_nb_rx_tx_desc(number, &receive_count, &transmit_count);
       error != 0) {
     return failed("descriptors", error);
   }
-  if (const int error = rte_eth_rx_queue_setup(number, 0, receive_count,
-                                               static_cast<unsigned>(SOCKET_ID_ANY), nullptr,
-                                               memory.pool());
+  if (const int error = rte_eth_rx_queue_setup(
+          number, 0, receive_count, static_cast<unsigned>(SOCKET_ID_ANY), nullptr, memory.pool());
       error != 0) {
     return failed("no receive queue (too few buffers?)", error);
   }

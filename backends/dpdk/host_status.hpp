@@ -14,8 +14,8 @@
 
 namespace sluice::dpdk {
 
-/// All that a host shows of itself at one moment: what `sluice top`, Prometheus, DPDK's telemetry and
-/// the result folder are made of. A plain value, put together by the control thread.
+/// All that a host shows of itself at one moment: what `sluice top`, Prometheus, DPDK's telemetry
+/// and the result folder are made of. A plain value, put together by the control thread.
 struct HostStatus {
   struct Port {
     std::string name;

@@ -40,12 +40,12 @@ struct InstanceProcess {
   std::size_t description_bytes = 0;
   Fd socket;
   SpawnedProcess process;
-  bool is_child = false;   ///< Ours to reap; else it came by itself.
+  bool is_child = false;  ///< Ours to reap; else it came by itself.
   bool welcomed = false;
-  std::string container;   ///< Its name with the container runtime; empty: none.
+  std::string container;  ///< Its name with the container runtime; empty: none.
 
   Instant spawned{};
-  Duration start_time{};  ///< From spawn to Ready; 0 before.
+  Duration start_time{};           ///< From spawn to Ready; 0 before.
   std::optional<Instant> kill_at;  ///< Asked to end: until then it may do so by itself.
 };
 

@@ -72,8 +72,8 @@ void ProcessSupervisor::start(const StartInstance& command, const ServiceSpec& s
   instance->service = command.service;
   instance->number = command.number;
   instance->name = spec.service.name + "." + std::to_string(command.number);
-  instance->worker = worker_of_instance(spec.service, command.instance, command.number,
-                                        options_.worker_count);
+  instance->worker =
+      worker_of_instance(spec.service, command.instance, command.number, options_.worker_count);
   instance->spawned = monotonic_now();
   InstanceProcess& kept = *instance;
   instances_[command.instance] = std::move(instance);
@@ -173,7 +173,8 @@ Result<void, std::string> ProcessSupervisor::launch(InstanceProcess& instance,
   by_fd_[instance.process.pidfd.get()] = instance.id;
   by_fd_[instance.socket.get()] = instance.id;
   watch(instance.process.pidfd.get());
-  if (!instance.is_child && !welcome(instance)) return unexpected(std::string("it does not listen"));
+  if (!instance.is_child && !welcome(instance))
+    return unexpected(std::string("it does not listen"));
   return {};
 }
 
@@ -207,8 +208,7 @@ wire::Welcome ProcessSupervisor::make_welcome(const InstanceProcess& instance) c
 
 bool ProcessSupervisor::welcome(InstanceProcess& instance) {
   const int fds[] = {options_.packets_fd, instance.memory.fd(), instance.description.fd()};
-  instance.welcomed =
-      unix_socket::send_struct(instance.socket.get(), make_welcome(instance), fds);
+  instance.welcomed = unix_socket::send_struct(instance.socket.get(), make_welcome(instance), fds);
   return instance.welcomed;
 }
 

@@ -36,6 +36,7 @@ WorkerThread::WorkerThread(std::unique_ptr<Worker> worker, DpdkIo io, const Opti
   // All that an exchange copies is taken now: the data path allocates nothing after the start.
   worker_->report(exchange_->report);
   exchange_->statistics = worker_->statistics();
+  latest_ = *exchange_;
 }
 
 WorkerThread::~WorkerThread() {
@@ -95,8 +96,18 @@ void WorkerThread::request_exchange(bool wants_statistics) {
 std::optional<WorkerThread::Answer> WorkerThread::next_answer() {
   Answer answer;
   if (answers_.ring().dequeue({&answer, 1}) == 0) return std::nullopt;
-  if (answer.kind == Answer::Kind::kExchanged) exchange_out_ = false;
+  if (answer.kind == Answer::Kind::kExchanged) {
+    exchange_out_ = false;
+    std::swap(exchange_->report, latest_.report);
+    if (exchange_->wants_statistics) std::swap(exchange_->statistics, latest_.statistics);
+  }
   return answer;
+}
+
+void WorkerThread::refresh_exchange() {
+  SLUICE_CHECK(!thread_.joinable());
+  worker_->report(latest_.report);
+  latest_.statistics = worker_->statistics();
 }
 
 // --- Worker side ---------------------------------------------------------------------------------

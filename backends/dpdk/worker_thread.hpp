@@ -33,8 +33,8 @@ struct WorkerExchange {
 class WorkerThread {
  public:
   struct Options {
-    std::string name;               ///< Of the thread, at most 15 bytes.
-    std::optional<unsigned> core;   ///< Real core to stay on.
+    std::string name;                                   ///< Of the thread, at most 15 bytes.
+    std::optional<unsigned> core;                       ///< Real core to stay on.
     Duration sleep_max = std::chrono::milliseconds{1};  ///< Idle back-off; 0: poll only.
     bool yields = false;  ///< An instance lives on the same core: let it run when it has work.
     int wake_fd = -1;     ///< An eventfd, written when an answer should be read at once.
@@ -62,8 +62,10 @@ class WorkerThread {
   };
   /// Reads what the worker answered; nothing when there is nothing.
   [[nodiscard]] std::optional<Answer> next_answer();
-  /// The last exchange that came back. Between an answer kExchanged and the next request.
-  [[nodiscard]] const WorkerExchange& exchange() const { return *exchange_; }
+  /// What the last exchange that came back said.
+  [[nodiscard]] const WorkerExchange& exchange() const { return latest_; }
+  /// After join(): brings exchange() up to date.
+  void refresh_exchange();
   [[nodiscard]] std::uint64_t adopted_version() const {
     return adopted_version_.load(std::memory_order_acquire);
   }
@@ -96,8 +98,9 @@ class WorkerThread {
   const RoutingSnapshot* snapshot_ = nullptr;
   OwnedSpscRing<Command> commands_;
   OwnedSpscRing<Answer> answers_;
-  std::vector<Command> waiting_;  ///< Those that the ring had no room for.
-  std::unique_ptr<WorkerExchange> exchange_;
+  std::vector<Command> waiting_;              ///< Those that the ring had no room for.
+  std::unique_ptr<WorkerExchange> exchange_;  ///< On its way to and fro.
+  WorkerExchange latest_;                     ///< The control side's own.
   bool exchange_out_ = false;
   std::atomic<std::uint64_t> adopted_version_{0};
   std::atomic<bool> stop_{false};

@@ -56,6 +56,17 @@ Duration LatencyHistogram::max() const noexcept {
   return from_ns(max_);
 }
 
+void LatencyHistogram::subtract(const LatencyHistogram& earlier) noexcept {
+  for (std::uint32_t bucket = 0; bucket < kBucketCount; ++bucket) {
+    buckets_[bucket] -= earlier.buckets_[bucket];
+  }
+  count_ -= earlier.count_;
+  const Wide sum =
+      ((Wide{sum_high_} << 64) | sum_low_) - ((Wide{earlier.sum_high_} << 64) | earlier.sum_low_);
+  sum_low_ = static_cast<std::uint64_t>(sum);
+  sum_high_ = static_cast<std::uint64_t>(sum >> 64);
+}
+
 void LatencyHistogram::merge(const LatencyHistogram& other) noexcept {
   for (std::uint32_t bucket = 0; bucket < kBucketCount; ++bucket) {
     buckets_[bucket] += other.buckets_[bucket];

@@ -42,6 +42,9 @@ class LatencyHistogram {
 
   /// Adds all samples of `other`.
   void merge(const LatencyHistogram& other) noexcept;
+  /// Takes away the samples of `earlier`, which are all among ours; leaves those since. min() and
+  /// max() stay those of all.
+  void subtract(const LatencyHistogram& earlier) noexcept;
   void reset() noexcept;
 
  private:

@@ -46,6 +46,9 @@ struct WorkerStatistics {
   DropCounts drops{};
   std::uint64_t flows_started = 0;
   std::uint64_t flows_ended = 0;
+  std::uint64_t generated_packets = 0;  ///< Made by instances.
+  std::uint64_t copied_packets = 0;     ///< For steps that copy.
+  std::uint64_t copies_missed = 0;      ///< Counted in drops, though no packet came to be.
   std::uint64_t polls = 0;
 };
 

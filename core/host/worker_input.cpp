@@ -196,6 +196,7 @@ void Worker::take_from_worker(PacketBatch& batch, Instant now) noexcept {
 void Worker::adopt_generated(InstanceId instance, std::span<Packet> packets, Instant now) noexcept {
   const ServiceId service = snapshot_->instances[index_of(instance)].service;
   statistics_.instances[index_of(instance)].generated_packets += packets.size();
+  statistics_.generated_packets += packets.size();
   if (options_.observer != nullptr) options_.observer->generated(now, instance, packets);
   const ChainVersion* chain = nullptr;
   std::uint8_t step = 0;

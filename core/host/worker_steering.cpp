@@ -175,6 +175,7 @@ void Worker::copy_to(const Packet& original, const ChainVersion& chain, std::uin
     // missed.
     const auto reason = pin.is_set() ? DropReason::kNoBuffer : DropReason::kNoInstance;
     ++statistics_.drops[static_cast<std::size_t>(reason)];
+    ++statistics_.copies_missed;
     if (options_.observer != nullptr) options_.observer->copy_missed(now, original, step);
     return;
   }
@@ -185,6 +186,7 @@ void Worker::copy_to(const Packet& original, const ChainVersion& chain, std::uin
   const auto from = options_.memory.bytes(original);
   std::memcpy(options_.memory.bytes(copy).data(), from.data(), from.size());
   ++statistics_.chains[index_of(chain.chain)].entered_packets;
+  ++statistics_.copied_packets;
   if (options_.observer != nullptr) options_.observer->copied(now, original, copy);
   deliver(copy, step, InstanceId{pin.instance}, now);
 }
