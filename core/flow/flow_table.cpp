@@ -21,29 +21,34 @@ constexpr std::size_t round_up(std::size_t value, std::size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-/// Never 0, which marks an empty place.
-std::uint8_t signature_of(std::uint64_t hash) noexcept {
-  const auto low = static_cast<std::uint8_t>(hash);
-  return low == 0 ? std::uint8_t{0xff} : low;
-}
-
-/// Bit i: whether the i-th of the 12 signatures, which 4 other bytes follow, is `wanted`.
-std::uint32_t places_with(const std::uint8_t* signatures, std::uint8_t wanted) noexcept {
+/// Bit i: whether the i-th of the 12 signatures, which 4 other bytes follow, is the byte of which
+/// `wanted` is four.
+std::uint32_t places_with(const std::uint8_t* signatures, std::uint32_t wanted) noexcept {
 #if defined(__SSE2__)
   const __m128i line = _mm_load_si128(reinterpret_cast<const __m128i*>(signatures));
-  const __m128i equal = _mm_cmpeq_epi8(line, _mm_set1_epi8(static_cast<char>(wanted)));
+  const __m128i equal = _mm_cmpeq_epi8(line, _mm_set1_epi32(static_cast<int>(wanted)));
   return static_cast<std::uint32_t>(_mm_movemask_epi8(equal)) & 0xfffu;
 #else
   std::uint32_t places = 0;
   for (std::uint32_t i = 0; i < 12; ++i) {
-    places |= static_cast<std::uint32_t>(signatures[i] == wanted) << i;
+    places |= static_cast<std::uint32_t>(signatures[i] == (wanted & 0xff)) << i;
   }
   return places;
 #endif
 }
 
-/// Six words, compared without a branch between them: a memcmp call costs more than the comparison.
+/// Compared without a branch between the parts: a memcmp call costs more than the comparison.
 bool same_key(const FlowKey& a, const FlowKey& b) noexcept {
+#if defined(__SSE2__)
+  const auto part_is_same = [&](std::size_t part) {
+    return _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(&a) + part),
+                          _mm_loadu_si128(reinterpret_cast<const __m128i*>(&b) + part));
+  };
+  static_assert(sizeof a == 3 * sizeof(__m128i));
+  const __m128i same =
+      _mm_and_si128(_mm_and_si128(part_is_same(0), part_is_same(1)), part_is_same(2));
+  return _mm_movemask_epi8(same) == 0xffff;
+#else
   std::array<std::uint64_t, 6> left;
   std::array<std::uint64_t, 6> right;
   static_assert(sizeof left == sizeof a);
@@ -52,6 +57,7 @@ bool same_key(const FlowKey& a, const FlowKey& b) noexcept {
   std::uint64_t difference = 0;
   for (std::size_t i = 0; i < left.size(); ++i) difference |= left[i] ^ right[i];
   return difference == 0;
+#endif
 }
 
 std::uint64_t positive_ns(Duration duration) {
@@ -95,7 +101,7 @@ FlowTable::FlowTable(const Options& options, Storage owned)
 FlowTable::FlowTable(const Options& options, std::span<std::byte> storage)
     : bucket_count_(Layout{options}.bucket_count),
       slot_bytes_(Layout{options}.slot_bytes),
-      hash_key_(options.hash_key),
+      hash_(options.hash_key),
       capacity_(options.flow_count_max),
       pin_count_max_(options.pin_count_max),
       idle_ns_(positive_ns(options.idle_timeout)),
@@ -125,65 +131,65 @@ void FlowTable::lookup(std::span<const FlowKey> keys, std::span<std::uint32_t> s
                        Instant now) noexcept {
   SLUICE_CHECK(slots.size() == keys.size());
   advance_clock(now);
-  std::array<std::uint64_t, kBatchMax> hashes;
+  std::array<Home, kBatchMax> homes;
   for (std::size_t begin = 0; begin < keys.size(); begin += kBatchMax) {
     const std::size_t count = std::min(kBatchMax, keys.size() - begin);
     for (std::size_t i = 0; i < count; ++i) {
-      hashes[i] = hash_of(keys[begin + i]);
-      __builtin_prefetch(&buckets_[home_of(hashes[i])]);
+      homes[i] = home_of(keys[begin + i]);
+      prefetch(homes[i]);
     }
-    lookup_batch(&keys[begin], hashes.data(), &slots[begin], count, now_ns_);
+    lookup_batch(&keys[begin], homes.data(), &slots[begin], count);
   }
 }
 
-void FlowTable::lookup(std::span<const FlowKey> keys, std::span<const std::uint64_t> hashes,
+void FlowTable::lookup(std::span<const FlowKey> keys, std::span<const Home> homes,
                        std::span<std::uint32_t> slots, Instant now) noexcept {
-  SLUICE_CHECK(slots.size() == keys.size() && hashes.size() == keys.size());
+  SLUICE_CHECK(slots.size() == keys.size() && homes.size() == keys.size());
   advance_clock(now);
   for (std::size_t begin = 0; begin < keys.size(); begin += kBatchMax) {
     const std::size_t count = std::min(kBatchMax, keys.size() - begin);
-    for (std::size_t i = 0; i < count; ++i) {
-      __builtin_prefetch(&buckets_[home_of(hashes[begin + i])]);
-    }
-    lookup_batch(&keys[begin], &hashes[begin], &slots[begin], count, now_ns_);
+    lookup_batch(&keys[begin], &homes[begin], &slots[begin], count);
   }
 }
 
-/// The buckets were prefetched. Two passes: candidates by signature, then keys.
-void FlowTable::lookup_batch(const FlowKey* keys, const std::uint64_t* hashes, std::uint32_t* slots,
-                             std::size_t count, std::uint64_t now_ns) noexcept {
+/// Two passes: candidates by signature, then keys.
+void FlowTable::lookup_batch(const FlowKey* keys, const Home* homes, std::uint32_t* slots,
+                             std::size_t count) noexcept {
   constexpr std::uint32_t kLastPlace = 1u << (kBucketSize - 1);
+  // Copies, for the compiler cannot know that the stores below do not change the originals.
+  const Bucket* const buckets = buckets_;
+  std::byte* const first_slot = slots_;
+  const std::size_t slot_bytes = slot_bytes_;
+  const std::uint64_t now_ns = now_ns_;
   std::array<std::uint32_t, kBatchMax> places;
   for (std::size_t i = 0; i < count; ++i) {
-    const Bucket& bucket = buckets_[home_of(hashes[i])];
-    places[i] = places_with(bucket.signatures.data(), signature_of(hashes[i]));
+    const Bucket& bucket = buckets[homes[i].bucket];
+    places[i] = places_with(bucket.signatures.data(), homes[i].signature);
     // Without a candidate this fetches the slot of the last place: harmless, and spares a branch.
     const auto first = static_cast<std::uint32_t>(std::countr_zero(places[i] | kLastPlace));
     slots[i] = bucket.slots[first];
-    __builtin_prefetch(&slot_at(slots[i]), 1);
+    __builtin_prefetch(first_slot + slots[i] * slot_bytes, 1);
   }
   for (std::size_t i = 0; i < count; ++i) {
-    const Bucket& bucket = buckets_[home_of(hashes[i])];
-    std::uint32_t slot = slots[i];
-    if (places[i] == 0 || !same_key(slot_at(slot).key, keys[i])) {
+    auto* slot = reinterpret_cast<Slot*>(first_slot + slots[i] * slot_bytes);
+    if (places[i] == 0 || !same_key(slot->key, keys[i])) [[unlikely]] {
       const std::uint32_t others = places[i] & (places[i] - 1);
-      const bool done = others == 0 && bucket.passed_on == 0;
-      slot = done ? kNoSlot : find(keys[i], hashes[i]);
+      const bool done = others == 0 && buckets[homes[i].bucket].passed_on == 0;
+      slots[i] = done ? kNoSlot : find(keys[i], homes[i]);
+      if (slots[i] == kNoSlot) continue;
+      slot = &slot_at(slots[i]);
     }
-    if (slot != kNoSlot) slot_at(slot).entry.last_seen_ns = now_ns;
-    slots[i] = slot;
+    slot->entry.last_seen_ns = now_ns;
   }
 }
 
-std::uint32_t FlowTable::find_in_later_buckets(const FlowKey& key,
-                                               std::uint64_t hash) const noexcept {
-  const std::uint32_t home = home_of(hash);
-  std::uint32_t bucket = home;
+std::uint32_t FlowTable::find_in_later_buckets(const FlowKey& key, Home home) const noexcept {
+  std::uint32_t bucket = home.bucket;
   while (buckets_[bucket].passed_on != 0) {
     bucket = next_bucket(bucket);
-    if (bucket == home) break;
+    if (bucket == home.bucket) break;
     const Bucket& later = buckets_[bucket];
-    std::uint32_t rest = places_with(later.signatures.data(), signature_of(hash));
+    std::uint32_t rest = places_with(later.signatures.data(), home.signature);
     for (; rest != 0; rest &= rest - 1) {
       const std::uint32_t candidate =
           later.slots[static_cast<std::uint32_t>(std::countr_zero(rest))];
@@ -193,15 +199,15 @@ std::uint32_t FlowTable::find_in_later_buckets(const FlowKey& key,
   return kNoSlot;
 }
 
-std::uint32_t FlowTable::find(const FlowKey& key, std::uint64_t hash) const noexcept {
-  const Bucket& bucket = buckets_[home_of(hash)];
-  std::uint32_t rest = places_with(bucket.signatures.data(), signature_of(hash));
+std::uint32_t FlowTable::find(const FlowKey& key, Home home) const noexcept {
+  const Bucket& bucket = buckets_[home.bucket];
+  std::uint32_t rest = places_with(bucket.signatures.data(), home.signature);
   for (; rest != 0; rest &= rest - 1) {
     const std::uint32_t candidate =
         bucket.slots[static_cast<std::uint32_t>(std::countr_zero(rest))];
     if (same_key(slot_at(candidate).key, key)) return candidate;
   }
-  return bucket.passed_on == 0 ? kNoSlot : find_in_later_buckets(key, hash);
+  return bucket.passed_on == 0 ? kNoSlot : find_in_later_buckets(key, home);
 }
 
 // --- Insert and erase
@@ -209,8 +215,8 @@ std::uint32_t FlowTable::find(const FlowKey& key, std::uint64_t hash) const noex
 
 std::uint32_t FlowTable::insert(const FlowKey& key, Instant now) noexcept {
   advance_clock(now);
-  const std::uint64_t hash = hash_of(key);
-  SLUICE_CHECK(find(key, hash) == kNoSlot);
+  const Home home = home_of(key);
+  SLUICE_CHECK(find(key, home) == kNoSlot);
   const std::uint32_t slot = take_free_slot(now_ns_);
   if (slot == kNoSlot) return kNoSlot;
   Slot& state = slot_at(slot);
@@ -218,7 +224,7 @@ std::uint32_t FlowTable::insert(const FlowKey& key, Instant now) noexcept {
   state.entry = FlowEntry{.last_seen_ns = now_ns_};
   state.until_ns = kOpen;
   std::fill_n(pins_of(state), pin_count_max_, Pin{});
-  index_insert(hash, slot);
+  index_insert(home, slot);
   if (size_ == 0) tick_done_ = now_ns_ / tick_ns_;  // All lists are empty.
   wheel_add(slot, due_ns(state));
   ++size_;
@@ -236,8 +242,8 @@ std::uint32_t FlowTable::take_free_slot(std::uint64_t now_ns) noexcept {
   return unused_first_ < capacity_ ? unused_first_++ : kNoSlot;
 }
 
-void FlowTable::index_insert(std::uint64_t hash, std::uint32_t slot) noexcept {
-  std::uint32_t bucket = home_of(hash);
+void FlowTable::index_insert(Home home, std::uint32_t slot) noexcept {
+  std::uint32_t bucket = home.bucket;
   std::uint32_t empty = places_with(buckets_[bucket].signatures.data(), 0);
   while (empty == 0) {  // Ends: there are twice as many places as slots.
     ++buckets_[bucket].passed_on;
@@ -245,14 +251,14 @@ void FlowTable::index_insert(std::uint64_t hash, std::uint32_t slot) noexcept {
     empty = places_with(buckets_[bucket].signatures.data(), 0);
   }
   const auto place = static_cast<std::uint32_t>(std::countr_zero(empty));
-  buckets_[bucket].signatures[place] = signature_of(hash);
+  buckets_[bucket].signatures[place] = static_cast<std::uint8_t>(home.signature);
   buckets_[bucket].slots[place] = slot;
 }
 
-void FlowTable::index_erase(std::uint64_t hash, std::uint32_t slot) noexcept {
-  for (std::uint32_t bucket = home_of(hash);; bucket = next_bucket(bucket)) {
+void FlowTable::index_erase(Home home, std::uint32_t slot) noexcept {
+  for (std::uint32_t bucket = home.bucket;; bucket = next_bucket(bucket)) {
     Bucket& here = buckets_[bucket];
-    std::uint32_t rest = places_with(here.signatures.data(), signature_of(hash));
+    std::uint32_t rest = places_with(here.signatures.data(), home.signature);
     for (; rest != 0; rest &= rest - 1) {
       const auto place = static_cast<std::uint32_t>(std::countr_zero(rest));
       if (here.slots[place] != slot) continue;
@@ -268,7 +274,7 @@ void FlowTable::erase(std::uint32_t slot, Instant now) noexcept {
   advance_clock(now);
   SLUICE_CHECK(live(slot));
   Slot& state = slot_at(slot);
-  index_erase(hash_of(state.key), slot);
+  index_erase(home_of(state.key), slot);
   list_remove(slot);
   state.previous = kNoSlot;
   state.next = kNoSlot;

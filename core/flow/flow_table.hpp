@@ -66,15 +66,26 @@ class FlowTable {
 
   [[nodiscard]] static std::size_t storage_bytes(const Options& options);
 
+  /// Where in the index a key belongs, and the mark under which it stands there.
+  struct Home {
+    std::uint32_t bucket;
+    std::uint32_t signature;  ///< A byte that is not 0, four times.
+  };
+  [[nodiscard]] Home home_of(const FlowKey& key) const noexcept {
+    const std::uint64_t hash = hash_(key);
+    const auto low = static_cast<std::uint8_t>(hash);
+    return {static_cast<std::uint32_t>(((hash >> 32) * bucket_count_) >> 32),
+            (low + std::uint32_t{low == 0}) * 0x01010101u};
+  }
+  /// Starts to fetch what a lookup() soon after needs first.
+  void prefetch(Home home) const noexcept { __builtin_prefetch(&buckets_[home.bucket]); }
+
   /// Finds the slots of `keys`, kNoSlot where absent, and marks the found ones seen. `slots` has
   /// the size of `keys`. Fastest with whole batches.
   void lookup(std::span<const FlowKey> keys, std::span<std::uint32_t> slots, Instant now) noexcept;
-  /// The same with the keys' hashes, by hash_of(), known already.
-  void lookup(std::span<const FlowKey> keys, std::span<const std::uint64_t> hashes,
+  /// The same with the keys' homes known already, and prefetched if it is to be fast.
+  void lookup(std::span<const FlowKey> keys, std::span<const Home> homes,
               std::span<std::uint32_t> slots, Instant now) noexcept;
-  [[nodiscard]] std::uint64_t hash_of(const FlowKey& key) const noexcept {
-    return hash(key, hash_key_);
-  }
 
   /// Adds `key`, which must be absent (checked), seen now, with a fresh entry and unset pins.
   /// @return Its slot; kNoSlot when the table is full or each free slot still rests: an outcome,
@@ -168,20 +179,16 @@ class FlowTable {
   [[nodiscard]] static Pin* pins_of(Slot& slot) noexcept {
     return reinterpret_cast<Pin*>(reinterpret_cast<std::byte*>(&slot) + sizeof(Slot));
   }
-  [[nodiscard]] std::uint32_t home_of(std::uint64_t hash) const noexcept {
-    return static_cast<std::uint32_t>(((hash >> 32) * bucket_count_) >> 32);
-  }
   [[nodiscard]] std::uint32_t next_bucket(std::uint32_t bucket) const noexcept {
     return bucket + 1 == bucket_count_ ? 0 : bucket + 1;
   }
 
-  void lookup_batch(const FlowKey* keys, const std::uint64_t* hashes, std::uint32_t* slots,
-                    std::size_t count, std::uint64_t now_ns) noexcept;
-  [[nodiscard]] std::uint32_t find(const FlowKey& key, std::uint64_t hash) const noexcept;
-  [[nodiscard]] std::uint32_t find_in_later_buckets(const FlowKey& key,
-                                                    std::uint64_t hash) const noexcept;
-  void index_insert(std::uint64_t hash, std::uint32_t slot) noexcept;
-  void index_erase(std::uint64_t hash, std::uint32_t slot) noexcept;
+  void lookup_batch(const FlowKey* keys, const Home* homes, std::uint32_t* slots,
+                    std::size_t count) noexcept;
+  [[nodiscard]] std::uint32_t find(const FlowKey& key, Home home) const noexcept;
+  [[nodiscard]] std::uint32_t find_in_later_buckets(const FlowKey& key, Home home) const noexcept;
+  void index_insert(Home home, std::uint32_t slot) noexcept;
+  void index_erase(Home home, std::uint32_t slot) noexcept;
   [[nodiscard]] std::uint32_t take_free_slot(std::uint64_t now_ns) noexcept;
 
   [[nodiscard]] std::uint64_t due_ns(const Slot& slot) const noexcept;
@@ -195,7 +202,7 @@ class FlowTable {
   std::byte* slots_ = nullptr;
   std::uint64_t bucket_count_;
   std::size_t slot_bytes_;
-  HashKey hash_key_;
+  FlowHash hash_;
   std::uint64_t now_ns_ = 0;
 
   std::uint32_t capacity_;

@@ -85,11 +85,11 @@ TEST(FlowTable, LookupFindsWholeBatchesAndMarksThemSeen) {
   }
   std::vector<std::uint32_t> slots(keys.size(), 5);
   table.lookup(keys, slots, kStart + seconds{1});
-  std::vector<std::uint64_t> hashes;
-  for (const FlowKey& key : keys) hashes.push_back(table.hash_of(key));
-  std::vector<std::uint32_t> slots_by_hash(keys.size(), 6);
-  table.lookup(keys, hashes, slots_by_hash, kStart + seconds{1});
-  EXPECT_EQ(slots, slots_by_hash);
+  std::vector<FlowTable::Home> homes;
+  for (const FlowKey& key : keys) homes.push_back(table.home_of(key));
+  std::vector<std::uint32_t> slots_by_home(keys.size(), 6);
+  table.lookup(keys, homes, slots_by_home, kStart + seconds{1});
+  EXPECT_EQ(slots, slots_by_home);
   for (std::uint32_t i = 0; i < 100; ++i) {
     ASSERT_EQ(slots[i] == kNoSlot, i % 3 == 0) << i;
     if (slots[i] == kNoSlot) continue;
@@ -119,8 +119,7 @@ TEST(FlowTable, FindsKeysThatAllWantTheSameBucket) {
   FlowTable table{{.flow_count_max = 64, .rest_time = Duration{0}}};
   std::vector<FlowKey> keys;
   for (std::uint32_t i = 0; keys.size() < 80; ++i) {
-    const std::uint64_t hash = table.hash_of(key_number(i));
-    if (((hash >> 32) * 11) >> 32 == 9) keys.push_back(key_number(i));
+    if (table.home_of(key_number(i)).bucket == 9) keys.push_back(key_number(i));
   }
   std::vector<std::uint32_t> slots(80, kNoSlot);
   for (std::size_t i = 0; i < 64; ++i) slots[i] = table.insert(keys[i], kStart);
