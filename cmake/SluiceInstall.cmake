@@ -69,8 +69,16 @@ foreach(program IN LISTS sluice_programs)
 endforeach()
 
 # Programs that are scripts: beside the others in bin/, where `sluice` looks first.
-foreach(script cli/plot/sluice-plot)
+foreach(script cli/plot/sluice-plot cli/testbed/sluice-testbed)
   get_filename_component(name ${script} NAME)
   configure_file(${PROJECT_SOURCE_DIR}/${script} ${PROJECT_BINARY_DIR}/bin/${name} COPYONLY)
   install(PROGRAMS ${script} DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sluice)
 endforeach()
+# And what a script is made of, beside it.
+file(GLOB testbed_modules CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/cli/testbed
+  cli/testbed/sluice_testbed/*.py)
+foreach(module IN LISTS testbed_modules)
+  configure_file(cli/testbed/${module} ${PROJECT_BINARY_DIR}/bin/${module} COPYONLY)
+endforeach()
+install(DIRECTORY cli/testbed/sluice_testbed DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sluice
+  FILES_MATCHING PATTERN "*.py")

@@ -22,6 +22,8 @@ class SeriesWriter {
   void add(Instant at, std::string_view entity, std::string_view metric, double value,
            std::string_view unit);
 
+  /// Lets others see the rows so far.
+  void flush() { stream_.flush(); }
   /// @return Whether all so far could be written.
   [[nodiscard]] bool good() const { return stream_.good(); }
   /// @return Whether all was written.

@@ -245,7 +245,11 @@ void PortRun::record(Instant at) {
     offered_before_[i] = sender_->counters(i).bytes;
   }
   delivered_before_ = delivered;
-  if (!receiver_) return;
+  if (receiver_) record_latencies(at);
+  if (series_ != nullptr) series_->flush();  // For who watches, and for who kills us.
+}
+
+void PortRun::record_latencies(Instant at) {
   for (const auto& [number, arrived] : receiver_->arrived()) {
     if (series_ == nullptr || arrived.interval.count() == 0) continue;
     if (number >= deployment_.traffic.size()) continue;  // Another file's traffic.

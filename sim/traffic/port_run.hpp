@@ -59,6 +59,7 @@ class PortRun {
   void turn(Instant now);
   void drain();
   void record(Instant at);
+  void record_latencies(Instant at);
   void end_warmup();
   /// Bytes that came out of the port, by our own count or, with real clients, the interface's.
   [[nodiscard]] std::uint64_t delivered_bytes() const;
