@@ -34,17 +34,20 @@ struct GroupProgram {
   std::string_view summary;
   std::string_view remedy;
 };
-constexpr std::array<GroupProgram, 2> kGroups{{
+constexpr std::array<GroupProgram, 3> kGroups{{
     {"core", "flow table, ring, Maglev, fused chains, ids", "Build the target sluice-bench-core."},
     {"sim", "the simulator beside stock ns-3",
      "Install libns3-dev, configure with -DSLUICE_SIM=ON, build the target sluice-bench-sim."},
+    {"dpdk", "the host on DPDK, ring and flow table, beside DPDK's own and Open vSwitch",
+     "Install libdpdk-dev and build the target sluice-bench-dpdk; ./sluice bench does both."},
 }};
 
 constexpr std::string_view kHelp =
     "sluice bench [GROUP...] [--quick] [--json FILE]\n\n"
     "Measures, each value beside a peer in the same run. All groups, or those named:\n"
     "  core         flow table, ring, Maglev, fused chains, ids\n"
-    "  sim          the simulator beside stock ns-3\n\n"
+    "  sim          the simulator beside stock ns-3\n"
+    "  dpdk         the host on DPDK, ring and flow table, beside DPDK's own and Open vSwitch\n\n"
     "  --json FILE  also write the rows: {id, value, unit, peer, peer_value, ratio, required, "
     "aim}\n"
     "  --quick      less work: under 60 s a group\n"
@@ -78,7 +81,8 @@ Arguments parse(int argc, char** argv) {
     } else if (group != kGroups.end()) {
       arguments.groups.push_back(&*group);
     } else {
-      arguments.error = word + ": unknown; expected core, sim, --quick, --json FILE or --help";
+      arguments.error =
+          word + ": unknown; expected core, sim, dpdk, --quick, --json FILE or --help";
     }
   }
   if (arguments.groups.empty()) {
