@@ -59,6 +59,10 @@ Result<std::string> read_site_file(const std::string& path) {
   return read_text(path, "a site file");
 }
 
+Result<std::string> read_costs_file(const std::string& path) {
+  return read_text(path, "a file of sluice bench calibrate");
+}
+
 FileReader reader_beside(const std::string& deployment_path) {
   const std::filesystem::path folder = std::filesystem::path(deployment_path).parent_path();
   return [folder](const std::string& path) -> Result<std::string, std::string> {

@@ -19,6 +19,9 @@ namespace sluice::cli {
 /// The text of a site file, in the same way.
 [[nodiscard]] Result<std::string> read_site_file(const std::string& path);
 
+/// The text of a file of measured costs, in the same way.
+[[nodiscard]] Result<std::string> read_costs_file(const std::string& path);
+
 /// Reads what the deployment file `deployment_path` names: paths are relative to its folder.
 [[nodiscard]] FileReader reader_beside(const std::string& deployment_path);
 

@@ -67,6 +67,29 @@ ensure_packages() {
   fi
 }
 
+# Installs the peers of the benchmarks. One of them, Open vSwitch, is a service, which shall start
+# neither now nor at the next boot: the benchmark starts one of its own.
+ensure_peers() {
+  local peers missing policy=${SLUICE_POLICY_FILE:-/usr/sbin/policy-rc.d} as_root=()
+  mapfile -t peers < <(packages_of bench)
+  mapfile -t missing < <(packages_missing "${peers[@]}")
+  ((${#missing[@]})) || return 0
+  ((EUID == 0)) || as_root=(sudo)
+  if [[ -e $policy ]]; then
+    ensure_packages bench
+  else
+    # shellcheck disable=SC2064 # Its values now.
+    trap "${as_root[*]} rm -f '$policy'" EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+    ensure_packages bench
+    "${as_root[@]}" rm -f "$policy"
+    trap - EXIT
+  fi
+  if [[ " ${missing[*]} " == *' openvswitch-'* && -d /run/systemd/system ]]; then
+    "${as_root[@]}" systemctl disable openvswitch-switch.service >&2
+  fi
+}
+
 # How many compilers run at once: one a core, but no more than memory carries (an ns-3 file takes
 # about 1 GB).
 job_count() {

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "cli/files.hpp"
 #include "cli/results/progress.hpp"
 #include "cli/results/run_writer.hpp"
+#include "core/deployment/costs.hpp"
 #include "core/deployment/parser.hpp"
 #include "sim/commit.hpp"
 #include "sim/simulation.hpp"
@@ -34,6 +36,7 @@ constexpr const char* kExample =
     "  sluice sim experiments/autoscale/autoscale.yaml\n"
     "  sluice sim experiments/thresholds/thresholds.yaml --set scaling.up.occupancy=0.5,0.7,0.9 "
     "--seeds 1..10\n"
+    "  sluice sim experiments/autoscale/autoscale.yaml --costs this-machine.yaml\n"
     "  sluice sim --swarm 50";
 
 constexpr int kExitInterrupted = 130;  // 128 + SIGINT, as a shell says it.
@@ -43,6 +46,7 @@ struct Arguments {
   std::vector<std::string> sets;
   std::string seeds;
   std::string results;
+  std::string costs;
   std::uint32_t swarm = 0;
   std::uint64_t swarm_seed = 1;
   bool quiet = false;
@@ -87,8 +91,30 @@ cli::Progress make_progress(const Deployment& deployment, const Job& job, bool q
                         }}};
 }
 
-Result<Deployment> prepare(const ConfigValue& tree, const std::string& file, const SweepRun& run) {
-  ConfigValue changed = tree;
+/// What the files of the command line say.
+struct Input {
+  std::string file;
+  ConfigValue tree;
+  std::optional<Costs> costs;
+};
+
+Result<Input> read_input(const Arguments& arguments) {
+  const auto text = cli::read_deployment_file(arguments.file);
+  if (!text) return unexpected(text.error());
+  auto tree = parse_yaml(*text, arguments.file);
+  if (!tree) return unexpected(tree.error());
+  Input input{arguments.file, std::move(*tree), std::nullopt};
+  if (arguments.costs.empty()) return input;
+  const auto costs_text = cli::read_costs_file(arguments.costs);
+  if (!costs_text) return unexpected(costs_text.error());
+  auto costs = parse_costs(*costs_text, arguments.costs);
+  if (!costs) return unexpected(costs.error());
+  input.costs = std::move(*costs);
+  return input;
+}
+
+Result<Deployment> prepare(const Input& input, const SweepRun& run) {
+  ConfigValue changed = input.tree;
   for (const auto& [key, value] : run.sets) {
     if (auto set = apply_override(changed, key, value); !set) return unexpected(set.error());
   }
@@ -97,7 +123,8 @@ Result<Deployment> prepare(const ConfigValue& tree, const std::string& file, con
       return unexpected(set.error());
     }
   }
-  auto deployment = check_deployment(changed, built_in_functions(), cli::reader_beside(file));
+  auto deployment = check_deployment(changed, built_in_functions(), cli::reader_beside(input.file),
+                                     input.costs ? &*input.costs : nullptr);
   if (!deployment) return deployment;
   if (const auto simulable = check_simulable(*deployment); !simulable) {
     return unexpected(simulable.error());
@@ -188,6 +215,7 @@ int run_one(const Deployment& deployment, const Arguments& arguments, const Job&
   }
   print_result(deployment, *result, job);
   std::string replay = "sluice sim " + arguments.file;
+  if (!arguments.costs.empty()) replay += " --costs " + arguments.costs;
   for (const auto& [key, value] : job.run.sets) replay += " --set '" + key + "=" + value + "'";
   replay += fmt::format(" --seeds {}", deployment.run.seed);
   if (const int code = report_violations(*result, replay); code != cli::kExitDone) return code;
@@ -211,12 +239,12 @@ Result<std::vector<SweepRun>> runs_of(const Arguments& arguments) {
 }
 
 /// Makes the runs that are missing, then the table of all.
-int run_sweep(const ConfigValue& tree, const Arguments& arguments, const std::string& folder,
+int run_sweep(const Input& input, const Arguments& arguments, const std::string& folder,
               const std::vector<SweepRun>& runs) {
   // All are checked before the first one starts: a bad value shall not end a sweep in its middle.
   std::vector<Deployment> deployments;
   for (const SweepRun& run : runs) {
-    auto deployment = prepare(tree, arguments.file, run);
+    auto deployment = prepare(input, run);
     if (!deployment) {
       complain(deployment.error().to_string());
       return cli::kExitUsage;
@@ -241,14 +269,9 @@ int run_sweep(const ConfigValue& tree, const Arguments& arguments, const std::st
 }
 
 int run_file(const Arguments& arguments) {
-  const auto text = cli::read_deployment_file(arguments.file);
-  if (!text) {
-    complain(text.error().to_string());
-    return cli::kExitUsage;
-  }
-  const auto tree = parse_yaml(*text, arguments.file);
-  if (!tree) {
-    complain(tree.error().to_string());
+  const auto input = read_input(arguments);
+  if (!input) {
+    complain(input.error().to_string());
     return cli::kExitUsage;
   }
   const auto runs = runs_of(arguments);
@@ -256,16 +279,21 @@ int run_file(const Arguments& arguments) {
     complain(runs.error().to_string());
     return cli::kExitUsage;
   }
-  const auto first = prepare(*tree, arguments.file, runs->front());
+  const auto first = prepare(*input, runs->front());
   if (!first) {
     complain(first.error().to_string());
     return cli::kExitUsage;
+  }
+  if (input->costs) {
+    for (const auto& entry : entries_ignored(*input->costs, *first, built_in_functions())) {
+      complain(arguments.costs + ": " + entry + ": ignored, for the deployment has no such thing");
+    }
   }
   const std::filesystem::path base = std::filesystem::path{"results"} / first->name;
   if (runs->size() > 1) {
     const std::string folder =
         arguments.results.empty() ? (base / "sweep").string() : arguments.results;
-    return run_sweep(*tree, arguments, folder, *runs);
+    return run_sweep(*input, arguments, folder, *runs);
   }
   const std::string name = fmt::format("seed-{}", first->run.seed);
   const std::string folder = arguments.results.empty() ? (base / name).string() : arguments.results;
@@ -312,6 +340,8 @@ int main_of(int argc, char** argv) {
       ->type_name("KEY=VALUE")
       ->take_all();
   app.add_option("--seeds", arguments.seeds, "One run for each: 1..20, or 1,5,9");
+  app.add_option("--costs", arguments.costs,
+                 "What packets cost on a real machine: a file of sluice bench calibrate");
   app.add_option("--results", arguments.results, "Where results go (default results/NAME/...)");
   app.add_option("--swarm", arguments.swarm, "Run N random deployments under all checkers");
   app.add_option("--swarm-seed", arguments.swarm_seed, "The first of them (default 1)");

@@ -143,9 +143,9 @@ Failure check_captures(Draft& draft, const ConfigValue* run) {
 namespace sluice {
 
 Result<Deployment> check_deployment(const ConfigValue& tree, const FunctionRegistry& functions,
-                                    const FileReader& read_file) {
+                                    const FileReader& read_file, const Costs* costs) {
   using namespace deployment;
-  Draft draft{.functions = functions, .read_file = read_file, .result = {}};
+  Draft draft{.functions = functions, .read_file = read_file, .costs = costs, .result = {}};
   draft.result.file = tree.place().file;
   Section section(tree, "", MapKind::kTop);
   section.require("name");

@@ -109,6 +109,10 @@ Failure check_host(Draft& draft, const ConfigValue& value, const std::string& pa
   host.worker_count = number("workers", 1, {1, 64});
   host.worker_cost = Cost{.packet_cycles = 100};
   read_cost(section, "worker_cost", host.worker_cost);
+  if (draft.costs != nullptr) {
+    host.clock = draft.costs->clock.value_or(host.clock);
+    host.worker_cost = draft.costs->worker.value_or(host.worker_cost);
+  }
   host.buffer_count = number("buffers", 8192, {64, 1u << 22});
   host.buffer_size =
       static_cast<std::uint32_t>(section.size_bytes("buffer_size", 2048, {512, 16384}));

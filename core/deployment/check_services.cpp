@@ -19,6 +19,13 @@ bool is_shared_key(std::string_view key) {
   return std::ranges::find(keys_of(MapKind::kService), key) != keys_of(MapKind::kService).end();
 }
 
+// What was measured takes the place of what the file says.
+void take_measured_cost(const Draft& draft, ServiceSpec& spec) {
+  if (draft.costs == nullptr) return;
+  const Cost* measured = draft.costs->find(spec.service.name, spec.service.function);
+  if (measured != nullptr) spec.cost = *measured;
+}
+
 // The function's own keys: what is left of the service's map without those that all services share.
 ConfigValue own_settings(const ConfigValue& value) {
   std::vector<ConfigValue::Entry> entries;
@@ -212,6 +219,7 @@ Failure check_service(Draft& draft, const ConfigValue& value, const std::string&
   if (auto error = make_program(draft, spec, path)) return error;
   spec.cost = kDefaultCost;
   read_cost(section, "cost", spec.cost);
+  take_measured_cost(draft, spec);
   spec.service.affinity = static_cast<Affinity>(
       section.choice("affinity", kAffinityNames, static_cast<std::size_t>(spec.traits.affinity)));
   spec.service.choice = static_cast<InstanceChoice>(section.choice("choose", kChoiceNames, 0));
@@ -329,6 +337,7 @@ Result<std::optional<ServiceId>> add_implicit_service(Draft& draft, const std::s
   spec.function_place = place;
   spec.implicit = true;
   spec.cost = kDefaultCost;
+  take_measured_cost(draft, spec);
   spec.scaling = draft.result.scaling;
   if (auto error = make_program(draft, spec, path)) return unexpected(std::move(*error));
   spec.service.affinity = spec.traits.affinity;

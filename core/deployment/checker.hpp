@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/check.hpp"
+#include "core/deployment/costs.hpp"
 #include "core/deployment/deployment.hpp"
 #include "core/deployment/keys.hpp"
 #include "core/deployment/parser.hpp"
@@ -22,6 +23,7 @@ using Failure = std::optional<ConfigError>;
 struct Draft {
   const FunctionRegistry& functions;
   const FileReader& read_file;
+  const Costs* costs = nullptr;  ///< Null: the file's own.
   Deployment result;
   std::uint32_t label_count = 0;            ///< Bits of Packet::tag given out.
   std::uint16_t version_count = 0;          ///< ChainVersion::index given out.

@@ -15,6 +15,8 @@
 /// place. In two halves, so that a sweep can change values between them.
 namespace sluice {
 
+struct Costs;
+
 /// Bounds of a deployment file. What lies beyond is refused with a message, not tried.
 struct DeploymentLimits {
   static constexpr std::size_t kFileBytesMax = 1u << 20;
@@ -41,10 +43,12 @@ struct DeploymentLimits {
                                           std::string_view value);
 
 /// Checks everything and resolves names and defaults. `read_file` is asked for the files that the
-/// deployment names (patterns, captures, size distributions).
+/// deployment names (patterns, captures, size distributions). With `costs`, they count instead of
+/// the file's own.
 [[nodiscard]] Result<Deployment> check_deployment(const ConfigValue& tree,
                                                   const FunctionRegistry& functions,
-                                                  const FileReader& read_file);
+                                                  const FileReader& read_file,
+                                                  const Costs* costs = nullptr);
 
 /// parse_yaml and check_deployment in one.
 [[nodiscard]] Result<Deployment> parse_deployment(std::string_view text,

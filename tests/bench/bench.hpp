@@ -109,12 +109,16 @@ struct Group {
 /// The middle of `values`, of which there is at least one.
 [[nodiscard]] double median(std::vector<double> values);
 
+/// The numbers of the processors that the process may use, as they were at its first call.
+[[nodiscard]] const std::vector<int>& processors();
 /// Keeps the calling thread on one processor, the `index`-th that the process may use.
 /// @return False if there are not that many.
 bool pin_thread(std::size_t index);
 /// Nanoseconds for one cache line to go from one pinned thread to another, `count` times; nothing
 /// on a machine with one processor.
 [[nodiscard]] std::optional<double> cache_line_bounce_ns(std::uint64_t count);
+/// Nanoseconds to start the smallest program and see it end.
+[[nodiscard]] double fork_exec_ns();
 /// What the machine gives: rows machine.*. 5 steps.
 void bench_machine(Bench& bench);
 

@@ -34,24 +34,32 @@ struct GroupProgram {
   std::string_view summary;
   std::string_view remedy;
 };
-constexpr std::array<GroupProgram, 2> kGroups{{
+constexpr std::array<GroupProgram, 3> kGroups{{
     {"core", "flow table, ring, Maglev, fused chains, ids", "Build the target sluice-bench-core."},
     {"sim", "the simulator beside stock ns-3",
      "Install libns3-dev, configure with -DSLUICE_SIM=ON, build the target sluice-bench-sim."},
+    {"dpdk", "the host on DPDK, ring and flow table, beside DPDK's own and Open vSwitch",
+     "Install libdpdk-dev and build the target sluice-bench-dpdk; ./sluice bench does both."},
 }};
+
+/// No group: it compares nothing, and has arguments of its own.
+constexpr std::string_view kCalibrate = "calibrate";
 
 constexpr std::string_view kHelp =
     "sluice bench [GROUP...] [--quick] [--json FILE]\n\n"
     "Measures, each value beside a peer in the same run. All groups, or those named:\n"
     "  core         flow table, ring, Maglev, fused chains, ids\n"
-    "  sim          the simulator beside stock ns-3\n\n"
+    "  sim          the simulator beside stock ns-3\n"
+    "  dpdk         the host on DPDK, ring and flow table, beside DPDK's own and Open vSwitch\n"
+    "  calibrate    what packets cost on this machine, for sluice sim --costs; has a --help\n\n"
     "  --json FILE  also write the rows: {id, value, unit, peer, peer_value, ratio, required, "
     "aim}\n"
     "  --quick      less work: under 60 s a group\n"
     "  --smoke      once through everything; the figures mean nothing\n\n"
     "Exit: 0 done, 1 a required ratio was missed, 2 usage, 3 a group's program is not built, or\n"
     "FILE cannot be written\n\n"
-    "Example: sluice bench sim --quick --json bench.json\n";
+    "Examples: sluice bench sim --quick --json bench.json\n"
+    "          sluice bench calibrate --out this-machine.yaml\n";
 
 struct Arguments {
   std::vector<const GroupProgram*> groups;
@@ -78,7 +86,8 @@ Arguments parse(int argc, char** argv) {
     } else if (group != kGroups.end()) {
       arguments.groups.push_back(&*group);
     } else {
-      arguments.error = word + ": unknown; expected core, sim, --quick, --json FILE or --help";
+      arguments.error =
+          word + ": unknown; expected core, sim, dpdk, --quick, --json FILE or --help";
     }
   }
   if (arguments.groups.empty()) {
@@ -151,6 +160,10 @@ class RowFile {
 };
 
 int run(int argc, char** argv) {
+  if (argc > 1 && std::string_view{argv[1]} == kCalibrate) {
+    return run_program(own_folder() / ("sluice-bench-" + std::string{kCalibrate}),
+                       {argv + 2, argv + argc});
+  }
   const Arguments arguments = parse(argc, argv);
   if (arguments.help) {
     std::fwrite(kHelp.data(), 1, kHelp.size(), stdout);

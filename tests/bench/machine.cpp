@@ -56,6 +56,22 @@ double system_call_ns(int count) {
   return total / count;
 }
 
+}  // namespace
+
+const std::vector<int>& processors() {
+  // Read once: a pinned thread sees only its own.
+  static const std::vector<int> result = usable_processors();
+  return result;
+}
+
+bool pin_thread(std::size_t index) {
+  if (index >= processors().size()) return false;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<std::size_t>(processors()[index]), &set);
+  return sched_setaffinity(0, sizeof set, &set) == 0;
+}
+
 double fork_exec_ns() {
   return time_ns([] {
     const pid_t child = fork();
@@ -69,20 +85,8 @@ double fork_exec_ns() {
   });
 }
 
-}  // namespace
-
-bool pin_thread(std::size_t index) {
-  // The process's processors, read once: a pinned thread sees only its own.
-  static const std::vector<int> processors = usable_processors();
-  if (index >= processors.size()) return false;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(static_cast<std::size_t>(processors[index]), &set);
-  return sched_setaffinity(0, sizeof set, &set) == 0;
-}
-
 std::optional<double> cache_line_bounce_ns(std::uint64_t count) {
-  if (usable_processors().size() < 2) return std::nullopt;
+  if (processors().size() < 2) return std::nullopt;
   constexpr std::uint64_t kLap = 1000;
   const std::uint64_t lap_count = (count + kLap - 1) / kLap;
   Ball ball;

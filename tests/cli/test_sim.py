@@ -111,6 +111,18 @@ class Simulation(unittest.TestCase):
         self.assertEqual(out.count("trace hash"), 1)
         self.assertTrue((runs[1] / "manifest.json").exists())
 
+    def test_measured_costs_take_the_place_of_the_files(self):
+        costs = self.folder / "costs.yaml"
+        costs.write_text("clock: 2 GHz\nfunctions: {monitor: 40 cycles, fuzz: 1 cycles}\n")
+        code, _, err = self.sim(self.file, "--results", "r", "--costs", costs, "--quiet")
+        self.assertEqual(code, 0, err)
+        self.assertIn("functions.fuzz: ignored", err)
+        self.assertNotIn("functions.monitor", err)
+        manifest = json.loads((self.folder / "r/manifest.json").read_text())
+        resolved = json.loads(manifest["resolved_file"])
+        self.assertEqual(resolved["services"]["count"]["cost"], "40 cycles")
+        self.assertEqual(resolved["hosts"]["h1"]["clock"], "2 GHz")
+
     def test_bad_input_is_one_line_and_leaves_nothing(self):
         (self.folder / "cut.pcap").write_bytes(b"\xd4\xc3\xb2\xa1" + b"\0" * 30)
         synthetic = "kind: poisson, rate: 20 Mbps, size: 300 B, flows: 50, flow_packets: 50"
@@ -119,6 +131,8 @@ class Simulation(unittest.TestCase):
         (self.folder / "broken.yaml").write_text(DEPLOYMENT.replace("monitor", "monitro"))
         for arguments in (("absent.yaml",), ("broken.yaml",), ("replay.yaml",), (self.folder,),
                           (self.file, "--set", "run.duration=10sec"),
+                          (self.file, "--costs", "absent.yaml"),
+                          (self.file, "--costs", "broken.yaml"),
                           (self.file, "--set", "nonsense"),
                           (self.file, "--set", "run.duration=1 ms,10sec"),
                           (self.file, "--seeds", "5..1"), (self.file, "--no-such-flag"), (),

@@ -25,6 +25,7 @@ class Scripts(unittest.TestCase):
         # Each stand-in writes what it was called with.
         self.stand_in("dpkg-query", 'grep -qx "${@: -1}" "$INSTALLED" && printf "ii " || exit 1')
         self.stand_in("apt-get", 'echo "apt-get $*" >>"$LOG"; eval "${APT:-true}"')
+        self.stand_in("systemctl", 'echo "systemctl $*" >>"$LOG"')
         self.stand_in("sudo", 'echo "sudo" >>"$LOG"; exec "$@"')
 
     def stand_in(self, name, body):
@@ -93,6 +94,33 @@ class Scripts(unittest.TestCase):
         self.assertIn("libns3-dev", run)
         self.assertIn("libgtest-dev", test)
         self.assertFalse(run & test)
+
+    # The benchmarks' peers, of which one is a service.
+    def ensure_peers(self, policy, **variables):
+        return self.run_bash("ensure_peers", SLUICE_POLICY_FILE=str(policy), **variables)
+
+    def test_a_peer_that_is_a_service_may_not_start(self):
+        (self.folder / "installed").touch()
+        policy = self.folder / "policy-rc.d"
+        done = self.ensure_peers(policy, APT=f'{policy} >>"$LOG" || echo "may not: $?" >>"$LOG"')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        install, may_not = self.calls()[:2]
+        self.assertIn(" openvswitch-switch-dpdk", install)
+        self.assertEqual(may_not, "may not: 101")
+        self.assertFalse(policy.exists())
+
+    def test_the_policy_for_services_goes_also_when_an_install_fails(self):
+        (self.folder / "installed").touch()
+        policy = self.folder / "policy-rc.d"
+        self.assertEqual(self.ensure_peers(policy, APT="exit 100").returncode, 3)
+        self.assertFalse(policy.exists())
+
+    def test_a_policy_for_services_of_the_machine_stays(self):
+        (self.folder / "installed").touch()
+        policy = self.folder / "policy-rc.d"
+        policy.write_text("mine", encoding="utf-8")
+        self.assertEqual(self.ensure_peers(policy).returncode, 0)
+        self.assertEqual(policy.read_text(encoding="utf-8"), "mine")
 
     # Usage.
     def refused(self, code, *parts, command):

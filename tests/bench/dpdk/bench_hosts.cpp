@@ -1,0 +1,220 @@
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/bench/dpdk/dpdk_groups.hpp"
+#include "tests/bench/dpdk/lab.hpp"
+#include "tests/bench/dpdk/round_trip.hpp"
+#include "tests/bench/dpdk/sluice_host.hpp"
+#include "tests/bench/line_fit.hpp"
+
+namespace sluice::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::uint32_t, 5> kChainLengths{1, 2, 3, 5, 8};
+/// A port by which nothing ever comes.
+constexpr const char* kSilentDevice = "net_null1,no-rx=1";
+
+/// Hosts with chains of each length, paused.
+class Chains {
+ public:
+  static Result<Chains, std::string> start(Lab& lab, const std::string& run) {
+    Chains chains;
+    for (const std::uint32_t length : kChainLengths) {
+      const auto setup = lab.setup(kSettings[0]);
+      if (!setup) return unexpected(setup.error());
+      auto host = SluiceHost::start({.setup = *setup,
+                                     .run = run,
+                                     .step_count = length,
+                                     .instance_core = setup->control_core});
+      if (!host) return unexpected(host.error());
+      host->pause();
+      chains.hosts_.push_back(std::move(*host));
+    }
+    return chains;
+  }
+  /// Nanoseconds a packet, by length.
+  Result<std::vector<double>, std::string> measure(std::chrono::milliseconds window) {
+    std::vector<double> result;
+    for (SluiceHost& host : hosts_) {
+      const auto ns = packet_ns(host, window);
+      if (!ns) return unexpected(ns.error());
+      result.push_back(*ns);
+    }
+    return result;
+  }
+
+ private:
+  std::vector<SluiceHost> hosts_;
+};
+
+struct Slopes {
+  double step_ns = 0;               ///< What one more step costs a packet.
+  double round_trip_ns = 0;         ///< Of the ring benchmark, measured in turn.
+  std::vector<double> packet_ns{};  ///< By length.
+};
+
+Result<Slopes, std::string> measure_slope(Bench& bench, Chains& chains) {
+  const std::uint64_t laps = bench.pick<std::uint64_t>(1, 50, 200);
+  std::vector<double> steps, round_trips;
+  std::vector<std::vector<double>> by_length(kChainLengths.size());
+  const std::vector<double> lengths(kChainLengths.begin(), kChainLengths.end());
+  for (int round = 0; round < bench.rounds(); ++round) {
+    const auto ns = chains.measure(window(bench));
+    if (!ns) return unexpected(ns.error());
+    steps.push_back(fit_line(lengths, *ns).slope);
+    for (std::size_t i = 0; i < ns->size(); ++i) by_length[i].push_back((*ns)[i]);
+    round_trips.push_back(ring_round_trip_ns(laps).value_or(0));
+  }
+  Slopes slopes{.step_ns = median(steps), .round_trip_ns = median(round_trips)};
+  for (auto& values : by_length) slopes.packet_ns.push_back(median(std::move(values)));
+  return slopes;
+}
+
+void add_lengths(Bench& bench, const std::string& id, const Slopes& slopes) {
+  for (std::size_t i = 0; i < kChainLengths.size(); ++i) {
+    bench.add_plain(id + "." + std::to_string(kChainLengths[i]), 1e3 / slopes.packet_ns[i], "Mpps");
+  }
+}
+
+/// Nanoseconds that all threads of a process were on a processor since its start.
+double cpu_ns(pid_t pid) {
+  double sum = 0;
+  std::error_code error;
+  for (const auto& task : fs::directory_iterator{"/proc/" + std::to_string(pid) + "/task", error}) {
+    std::ifstream file{task.path() / "schedstat"};
+    double ns = 0;
+    if (file >> ns) sum += ns;
+  }
+  return sum;
+}
+
+/// Per cent of a core that `pids` take together over `time`.
+double load_percent(const std::vector<pid_t>& pids, std::chrono::milliseconds time) {
+  const auto sum = [&] {
+    double total = 0;
+    for (const pid_t pid : pids) total += cpu_ns(pid);
+    return total;
+  };
+  const double before = sum();
+  const std::int64_t started_ns = now_ns();
+  std::this_thread::sleep_for(time);
+  return (sum() - before) * 100 / static_cast<double>(now_ns() - started_ns);
+}
+
+/// Milliseconds from the spawn of an instance to its first packet, of a host started for it.
+Result<double, std::string> start_ms(Lab& lab, const std::string& run) {
+  const auto setup = lab.setup(kSettings[0]);
+  if (!setup) return unexpected(setup.error());
+  auto host = SluiceHost::start(
+      {.setup = *setup, .run = run, .instance_core = setup->control_core, .sleep_max = "1 ms"});
+  if (!host) return unexpected(host.error());
+  const auto status = host->status();
+  if (!status) return unexpected(status.error());
+  for (const auto& instance : (*status)["instances"]) {
+    if (const double ns = instance.value("start_ns", 0.0); ns > 0) return ns / 1e6;
+  }
+  return unexpected("no instance says how long it took to start: " + status->dump());
+}
+
+struct StartRow {
+  std::string id;
+  std::string run;
+  double bound_ms;
+  double aim;  ///< As a ratio.
+};
+
+void add_start(Bench& bench, Lab& lab, const StartRow& row) {
+  bench.progress(row.id);
+  std::optional<std::string> problem;
+  const auto start = [&] {
+    if (problem) return 1.0;
+    const auto ms = start_ms(lab, row.run);
+    if (!ms) problem = ms.error();
+    return ms.value_or(1.0);
+  };
+  const Pair pair = bench.take_turns(start, [] { return fork_exec_ns() / 1e6; });
+  const Goal goal{.required = 1.0, .aim = row.aim};
+  if (problem) return fail_row(bench, row.id, *problem, goal);
+  bench.add_lower_is_better(row.id, "ms", "bound", {.value = pair.value, .peer = row.bound_ms},
+                            goal);
+  bench.add_lower_is_better(row.id + "_vs_fork_exec", "ms", "fork+exec", pair, {});
+}
+
+}  // namespace
+
+/// What one more step costs a packet: processes that share the second core, and inline.
+void bench_slope(Bench& bench) {
+  bench.progress("dpdk.chain_slope");
+  auto lab = Lab::create();
+  if (!SluiceHost::available() || !lab) {
+    return leave_out("dpdk.chain_slope", lab ? "this build has no sluice-host" : lab.error());
+  }
+  const auto measure = [&](const std::string& run) -> Result<Slopes, std::string> {
+    auto chains = Chains::start(*lab, run);
+    if (!chains) return unexpected(chains.error());
+    return measure_slope(bench, *chains);
+  };
+  const Goal goal{.required = 1.0 / 3, .aim = 1.0 / 1.5};
+  if (const auto slopes = measure("process")) {
+    bench.add_lower_is_better("dpdk.chain_slope", "ns/step", "ring round trip",
+                              {.value = slopes->step_ns, .peer = slopes->round_trip_ns}, goal);
+    add_lengths(bench, "dpdk.chain_slope", *slopes);
+    add_bounce(bench, "dpdk.chain_slope");
+  } else {
+    fail_row(bench, "dpdk.chain_slope", slopes.error(), goal);
+  }
+  bench.progress("dpdk.chain_slope.inline");
+  if (const auto slopes = measure("inline")) {
+    bench.add_lower_is_better("dpdk.chain_slope.inline", "ns/step", "bound",
+                              {.value = slopes->step_ns, .peer = 4.0}, {.required = 1.0});
+    add_lengths(bench, "dpdk.chain_slope.inline", *slopes);
+  } else {
+    fail_row(bench, "dpdk.chain_slope.inline", slopes.error(), {.required = 1.0});
+  }
+}
+
+/// What a host and an instance of it take when nothing comes and they may sleep.
+void bench_idle(Bench& bench) {
+  bench.progress("dpdk.idle");
+  auto lab = Lab::create();
+  if (!SluiceHost::available() || !lab) {
+    return leave_out("dpdk.idle", lab ? "this build has no sluice-host" : lab.error());
+  }
+  const Goal goal{.required = 1.0};
+  const auto setup = lab->setup(kSettings[0]);
+  if (!setup) return fail_row(bench, "dpdk.idle", setup.error(), goal);
+  auto host = SluiceHost::start({.setup = *setup,
+                                 .run = "process",
+                                 .instance_core = setup->control_core,
+                                 .sleep_max = "1 ms",
+                                 .source = kSilentDevice});
+  if (!host) return fail_row(bench, "dpdk.idle", host.error(), goal);
+  const std::vector<pid_t> pids = host->processes();
+  const std::chrono::milliseconds time{bench.pick(20, 300, 1000)};
+  const double load = bench.repeat([&] { return load_percent(pids, time); });
+  bench.add_lower_is_better("dpdk.idle", "% of a core", "bound", {.value = load, .peer = 5.0},
+                            goal);
+  bench.add_plain("dpdk.idle.daemon_alone", load_percent({pids.back()}, time), "% of a core");
+}
+
+/// From the spawn of an instance to its first packet.
+void bench_start(Bench& bench) {
+  auto lab = Lab::create();
+  if (!SluiceHost::available() || !lab) {
+    const std::string why = lab ? "this build has no sluice-host" : lab.error();
+    leave_out("dpdk.start_process", why);
+    return leave_out("dpdk.start_container", why);
+  }
+  add_start(bench, *lab, {"dpdk.start_process", "process", 30, 10});
+  if (!program_exists("crun")) return leave_out("dpdk.start_container", "no crun; install crun");
+  add_start(bench, *lab, {"dpdk.start_container", "container", 1000, 20});
+}
+
+}  // namespace sluice::bench
