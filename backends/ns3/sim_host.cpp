@@ -264,7 +264,12 @@ void SimHost::tick(InstanceCore& instance) {
   // the next regular tick. A tick at this same moment would be followed by another one for ever.
   const bool idle = instance.channel.give_back.size() == waiting;
   if (idle && instance.runtime->runtime().function().wake_at() <= simulated_now()) return;
-  schedule_wake_at(instance);
+  // What it had no room for when it came.
+  if (instance.channel.receive.size() > 0) {
+    begin(instance);
+  } else {
+    schedule_wake_at(instance);
+  }
 }
 
 void SimHost::end_instance(InstanceId id) {

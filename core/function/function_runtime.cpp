@@ -53,7 +53,8 @@ std::span<const Packet> RingRuntime::take(Instant now, std::uint32_t batch_max) 
   wiring_.page->heartbeat.fetch_add(1, std::memory_order_relaxed);
   handle_messages(now);
   batch_.resize(PacketBatch::kCapacity);
-  batch_.resize(wiring_.receive.dequeue({batch_.data(), std::min(batch_max, batch_.size())}));
+  const std::uint32_t count = std::min({batch_max, batch_.size(), runtime_.function().room()});
+  batch_.resize(wiring_.receive.dequeue({batch_.data(), count}));
   return {batch_.begin(), batch_.size()};
 }
 
@@ -72,8 +73,8 @@ void RingRuntime::finish(Instant now, Duration busy) noexcept {
   give_back_outbox();
   auto& page = *wiring_.page;
   page.packet_count.fetch_add(taken, std::memory_order_relaxed);
-  page.busy_ns.fetch_add(static_cast<std::uint64_t>(busy.count()), std::memory_order_relaxed);
   page.heartbeat.fetch_add(1, std::memory_order_relaxed);
+  add_busy(busy);
 }
 
 void RingRuntime::tick(Instant now) noexcept {
@@ -81,6 +82,13 @@ void RingRuntime::tick(Instant now) noexcept {
   handle_messages(now);
   runtime_.tick(now);
   give_back_outbox();
+  add_busy(Duration::zero());
+}
+
+void RingRuntime::add_busy(Duration busy) noexcept {
+  busy += runtime_.take_busy();
+  wiring_.page->busy_ns.fetch_add(static_cast<std::uint64_t>(busy.count()),
+                                  std::memory_order_relaxed);
 }
 
 void RingRuntime::give_back_outbox() noexcept {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/function/control_page.hpp"
@@ -36,6 +37,9 @@ class FunctionRuntime {
   [[nodiscard]] std::span<const Packet> outbox() const noexcept { return context_.outbox_; }
   void clear_outbox() noexcept { context_.outbox_.clear(); }
 
+  /// The time of Context::add_busy since the last call.
+  [[nodiscard]] Duration take_busy() noexcept { return std::exchange(context_.busy_, Duration{}); }
+
   /// Lends buffers for Context::make; what exceeds Context::kLentMax is a host's mistake (checked).
   void lend(std::span<const std::uint32_t> buffers) noexcept;
   [[nodiscard]] std::uint32_t lent_count() const noexcept {
@@ -64,12 +68,13 @@ class RingRuntime {
   RingRuntime(std::unique_ptr<NetworkFunction> function, const FunctionRuntime::Options& options,
               const Wiring& wiring);
 
-  /// Handles waiting messages, then takes up to `batch_max` packets (at most a batch) from the
-  /// receive ring.
+  /// Handles waiting messages, then takes up to `batch_max` packets (at most a batch, and no more
+  /// than the function has room for) from the receive ring.
   /// @return The packets taken; finish() must follow when there are any.
   [[nodiscard]] std::span<const Packet> take(
       Instant now, std::uint32_t batch_max = PacketBatch::kCapacity) noexcept;
-  /// Processes what take() took and gives it back. `busy` is added to the control page.
+  /// Processes what take() took and gives it back. `busy` is added to the control page, with what
+  /// the function itself counts.
   void finish(Instant now, Duration busy) noexcept;
   /// Timers, at least every 10 ms.
   void tick(Instant now) noexcept;
@@ -80,6 +85,7 @@ class RingRuntime {
 
  private:
   void give_back_outbox() noexcept;
+  void add_busy(Duration busy) noexcept;
   void handle_messages(Instant now) noexcept;
 
   FunctionRuntime runtime_;

@@ -43,6 +43,9 @@ class Context {
   [[nodiscard]] bool release(const Packet& packet) noexcept;
   /// How many more packets release() takes in this call.
   [[nodiscard]] std::uint32_t release_room() const noexcept;
+  /// Counts `time` as busy although no core was: the NF waits for a device, or shapes. Without it
+  /// such an instance would look idle, and be the first to be drained.
+  void add_busy(Duration time) noexcept { busy_ += time; }
 
   /// Puts label `label` (its index in the service's `labels`) on a packet. Out of range: ignored.
   void set_label(Packet& packet, std::uint32_t label) const noexcept {
@@ -61,6 +64,7 @@ class Context {
   std::vector<std::uint32_t> label_bits_;
   std::vector<std::uint32_t> lent_;
   std::vector<Packet> outbox_;
+  Duration busy_{};
 };
 
 /// Per-flow state that one NF hands to another instance, in a form that both understand whatever
@@ -84,6 +88,10 @@ class NetworkFunction {
   /// When it wants the next tick, if before 10 ms have passed: for shaping finer than that. Asked
   /// after each call; a time in the past means at once.
   [[nodiscard]] virtual Instant wake_at() const noexcept { return Instant::max(); }
+  /// How many packets the next batch may have, asked before it is taken: what it has no room for
+  /// stays in its ring, where the host sees that it is behind. Inline there is no ring to wait in,
+  /// and nobody asks.
+  [[nodiscard]] virtual std::uint32_t room() const noexcept { return PacketBatch::kCapacity; }
   /// Control messages, never mixed with packets.
   virtual void message(const Message&, Context&) noexcept {}
   /// The state of the flows whose key is in `keys`; of all flows when `keys` is empty.

@@ -23,8 +23,16 @@ void Delay::process(PacketBatch& batch, Context& context) noexcept {
       packet.drop(DropReason::kHoldLimit);
     } else {
       queue_.hold(packet, schedule(context.now()));
+      context.add_busy(options_.pace);
     }
   }
+}
+
+std::uint32_t Delay::room() const noexcept {
+  if (!options_.wait_when_full) return PacketBatch::kCapacity;
+  // Not each freed place by itself: that would be batches of one, each with a wake-up of its own.
+  const std::uint32_t free = options_.hold_count_max - queue_.size();
+  return free * 2 >= options_.hold_count_max ? free : 0;
 }
 
 void Delay::tick(Context& context) noexcept {
@@ -40,6 +48,8 @@ ProgramResult make_delay_program(const ConfigValue& config, const std::string& p
   options.pace = reader.duration("pace", options.pace, limits);
   options.hold_count_max = static_cast<std::uint32_t>(
       reader.integer("hold", options.hold_count_max, {.min = 1, .max = 4096}));
+  constexpr std::string_view kFullNames[] = {"drop", "wait"};
+  options.wait_when_full = reader.choice("full", kFullNames, 0) == 1;
   if (auto error = reader.finish()) return unexpected(*error);
   Traits traits;
   traits.name = "delay";

@@ -169,6 +169,32 @@ TEST(Delay, DropsBeyondItsHoldLimit) {
   EXPECT_EQ(seen[2].reason(), DropReason::kHoldLimit);
 }
 
+TEST(Delay, ThatWaitsWantsNoMoreUntilHalfOfItsRoomIsFree) {
+  Rig rig(**make_program("delay", map({{"delay", text("0 s")},
+                                       {"pace", text("100 us")},
+                                       {"hold", text("4")},
+                                       {"full", text("wait")}})));
+  EXPECT_EQ(rig.function().room(), 4u);
+  rig.send(std::vector<frames::Bytes>(4, frames::udp()), at(1ms));
+  EXPECT_EQ(rig.function().room(), 0u);
+  rig.tick(at(1ms));
+  EXPECT_EQ(rig.function().room(), 0u);
+  rig.tick(at(1100us));
+  EXPECT_EQ(rig.held_count(), 2u);
+  EXPECT_EQ(rig.function().room(), 2u);
+}
+
+TEST(Delay, ThatDropsNeverLeavesPacketsInTheRing) {
+  Rig rig(**make_program("delay", map({{"hold", text("2")}})));
+  rig.send(std::vector<frames::Bytes>(2, frames::udp()), at(1ms));
+  EXPECT_EQ(rig.function().room(), PacketBatch::kCapacity);
+}
+
+TEST(Delay, RefusesAnotherWordForFull) {
+  EXPECT_NE(error_of("delay", map({{"full", text("block")}})).find("full: unknown choice"),
+            std::string::npos);
+}
+
 TEST(Delay, ReleasesMoreThanOneCallHasRoomForInSeveralCalls) {
   Rig rig(**make_program("delay", map({{"hold", text("4096")}})));
   for (int i = 0; i < 10; ++i) {
