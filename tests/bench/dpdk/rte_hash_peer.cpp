@@ -3,8 +3,8 @@
 #include <rte_hash.h>
 #include <rte_hash_crc.h>
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "tests/bench/dpdk/rte_peers.hpp"
 
@@ -45,15 +45,15 @@ bool RteHash::insert(const FlowKey& key) {
   return rte_hash_add_key(as_table(table_.get()), &key) >= 0;
 }
 
-std::uint64_t RteHash::lookup_all(std::span<const FlowKey> keys) const {
+std::uint64_t RteHash::look_up(std::span<const FlowKey> keys) const {
   std::array<const void*, kBatch> batch;
   std::array<std::int32_t, kBatch> positions;
+  const std::size_t count = std::min(keys.size(), kBatch);
+  for (std::size_t i = 0; i < count; ++i) batch[i] = &keys[i];
+  rte_hash_lookup_bulk(as_table(table_.get()), batch.data(), static_cast<std::uint32_t>(count),
+                       positions.data());
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i + kBatch <= keys.size(); i += kBatch) {
-    for (std::size_t k = 0; k < kBatch; ++k) batch[k] = &keys[i + k];
-    rte_hash_lookup_bulk(as_table(table_.get()), batch.data(), kBatch, positions.data());
-    for (const std::int32_t position : positions) sum += static_cast<std::uint64_t>(position);
-  }
+  for (std::size_t i = 0; i < count; ++i) sum += static_cast<std::uint64_t>(positions[i]);
   return sum;
 }
 

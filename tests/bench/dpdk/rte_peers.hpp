@@ -32,8 +32,8 @@ class RteHash {
   [[nodiscard]] static Result<RteHash, std::string> create(std::uint32_t key_count_max);
   /// @return False when there is no room.
   [[nodiscard]] bool insert(const FlowKey& key);
-  /// The sum of the numbers of `keys`, of which absent ones have -1; in batches of 32.
-  [[nodiscard]] std::uint64_t lookup_all(std::span<const FlowKey> keys) const;
+  /// The sum of the numbers of a batch of `keys`, at most 32, of which absent ones have -1.
+  [[nodiscard]] std::uint64_t look_up(std::span<const FlowKey> keys) const;
 
  private:
   struct Free {
