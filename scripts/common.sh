@@ -67,26 +67,30 @@ ensure_packages() {
   fi
 }
 
-# Installs the peers of the benchmarks. One of them, Open vSwitch, is a service, which shall start
-# neither now nor at the next boot: the benchmark starts one of its own.
-ensure_peers() {
-  local peers missing policy=${SLUICE_POLICY_FILE:-/usr/sbin/policy-rc.d} as_root=()
-  mapfile -t peers < <(packages_of bench)
-  mapfile -t missing < <(packages_missing "${peers[@]}")
+# ensure_idle SECTION...: as ensure_packages, for packages whose services (Open vSwitch, nginx) shall
+# start neither now nor at the next boot: who needs one starts one of his own.
+ensure_idle() {
+  local packages missing policy=${SLUICE_POLICY_FILE:-/usr/sbin/policy-rc.d} as_root=()
+  mapfile -t packages < <(packages_of "$@")
+  mapfile -t missing < <(packages_missing "${packages[@]}")
   ((${#missing[@]})) || return 0
   ((EUID == 0)) || as_root=(sudo)
   if [[ -e $policy ]]; then
-    ensure_packages bench
+    ensure_packages "$@"
   else
     # shellcheck disable=SC2064 # Its values now.
     trap "${as_root[*]} rm -f '$policy'" EXIT
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
-    ensure_packages bench
+    ensure_packages "$@"
     "${as_root[@]}" rm -f "$policy"
     trap - EXIT
   fi
-  if [[ " ${missing[*]} " == *' openvswitch-'* && -d /run/systemd/system ]]; then
+  [[ -d /run/systemd/system ]] || return 0
+  if [[ " ${missing[*]} " == *' openvswitch-'* ]]; then
     "${as_root[@]}" systemctl disable openvswitch-switch.service >&2
+  fi
+  if [[ " ${missing[*]} " == *' nginx-'* ]]; then
+    "${as_root[@]}" systemctl disable nginx.service >&2
   fi
 }
 
@@ -152,12 +156,20 @@ build() {
     die 1 "the build of ${*:-everything} in ${dir#"$root"/} failed"
 }
 
-# Builds the programs. A folder that ./test set up before keeps its tests configured: switching them
-# off and on again would only cost two configurations.
+# build_programs [dpdk]: builds the programs; with dpdk, also what runs on real packets. A folder that
+# ./test set up before keeps its tests configured: switching them off and on again would only cost two
+# configurations.
 build_programs() {
   ensure_packages build sim plot
   if [[ ! -f $build_dir/build.ninja ]]; then
-    configure "$build_dir" -DCMAKE_BUILD_TYPE=Release -DSLUICE_TESTS=OFF
+    configure "$build_dir" -DCMAKE_BUILD_TYPE=Release -DSLUICE_TESTS=OFF -DSLUICE_DPDK=OFF
+  fi
+  if [[ ${1:-} == dpdk ]]; then
+    ensure_packages dpdk
+    ensure_idle testbed
+    local options
+    read -ra options <"$build_dir/.sluice-options"
+    configure "$build_dir" "${options[@]/-DSLUICE_DPDK=OFF/-DSLUICE_DPDK=ON}"
   fi
   build "$build_dir" programs
 }

@@ -96,13 +96,13 @@ class Scripts(unittest.TestCase):
         self.assertFalse(run & test)
 
     # The benchmarks' peers, of which one is a service.
-    def ensure_peers(self, policy, **variables):
-        return self.run_bash("ensure_peers", SLUICE_POLICY_FILE=str(policy), **variables)
+    def ensure_idle(self, policy, **variables):
+        return self.run_bash("ensure_idle bench", SLUICE_POLICY_FILE=str(policy), **variables)
 
     def test_a_peer_that_is_a_service_may_not_start(self):
         (self.folder / "installed").touch()
         policy = self.folder / "policy-rc.d"
-        done = self.ensure_peers(policy, APT=f'{policy} >>"$LOG" || echo "may not: $?" >>"$LOG"')
+        done = self.ensure_idle(policy, APT=f'{policy} >>"$LOG" || echo "may not: $?" >>"$LOG"')
         self.assertEqual(done.returncode, 0, done.stderr)
         install, may_not = self.calls()[:2]
         self.assertIn(" openvswitch-switch-dpdk", install)
@@ -112,14 +112,14 @@ class Scripts(unittest.TestCase):
     def test_the_policy_for_services_goes_also_when_an_install_fails(self):
         (self.folder / "installed").touch()
         policy = self.folder / "policy-rc.d"
-        self.assertEqual(self.ensure_peers(policy, APT="exit 100").returncode, 3)
+        self.assertEqual(self.ensure_idle(policy, APT="exit 100").returncode, 3)
         self.assertFalse(policy.exists())
 
     def test_a_policy_for_services_of_the_machine_stays(self):
         (self.folder / "installed").touch()
         policy = self.folder / "policy-rc.d"
         policy.write_text("mine", encoding="utf-8")
-        self.assertEqual(self.ensure_peers(policy).returncode, 0)
+        self.assertEqual(self.ensure_idle(policy).returncode, 0)
         self.assertEqual(policy.read_text(encoding="utf-8"), "mine")
 
     # Usage.
@@ -136,7 +136,7 @@ class Scripts(unittest.TestCase):
         self.refused(2, "unknown experiment; got nope", command=[run, "nope"])
         self.refused(2, "unknown experiment; got ../sim", command=[run, "../sim"])
         self.refused(
-            2, "unknown backend; got dpdk; expected sim", command=[run, "--backend", "dpdk"]
+            2, "unknown backend; got bess; expected sim or dpdk", command=[run, "--backend", "bess"]
         )
         self.refused(2, "--results: missing value", command=[run, "--results"])
         self.refused(2, "unknown option; got --fast", command=[run, "--fast"])
@@ -145,7 +145,7 @@ class Scripts(unittest.TestCase):
     def test_run_helps(self):
         done = self.run_command(str(ROOT / "run"), "--help")
         self.assertEqual(done.returncode, 0)
-        self.assertIn("Example:", done.stdout)
+        self.assertIn("Examples:", done.stdout)
         for folder in (ROOT / "experiments").iterdir():
             if folder.is_dir():
                 self.assertIn(folder.name, done.stdout)
