@@ -7,12 +7,11 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "backends/dpdk/dpdk_memory.hpp"
-#include "backends/dpdk/dpdk_port.hpp"
 #include "core/host/packet_io.hpp"
 #include "core/packet/packet_batch.hpp"
 
@@ -22,10 +21,9 @@ namespace sluice::dpdk {
 /// cache is the calling thread's (which DPDK must know, rte_thread_register).
 class DpdkIo {
  public:
-  DpdkIo(const DpdkMemory& memory, std::span<const std::unique_ptr<DpdkPort>> ports)
-      : memory_(memory) {
-    for (const auto& port : ports) numbers_.push_back(port->number());
-  }
+  /// `port_numbers` are DPDK's, by PortId.
+  DpdkIo(const DpdkMemory& memory, std::vector<std::uint16_t> port_numbers)
+      : memory_(memory), numbers_(std::move(port_numbers)) {}
 
   /// What Packet::arrival says of all that is received from now on.
   void set_now(Instant now) noexcept { arrival_ = to_ns(now); }
@@ -82,9 +80,13 @@ class DpdkIo {
     std::array<rte_mbuf*, kTransmitMax> mbufs;
     std::uint32_t filled = 0;
     while (filled < to_fill.size()) {
-      const auto count =
+      auto count =
           static_cast<std::uint32_t>(std::min<std::size_t>(kTransmitMax, to_fill.size() - filled));
-      if (rte_pktmbuf_alloc_bulk(memory_.pool(), mbufs.data(), count) != 0) return filled;
+      // All or none, says the pool; near its end we take the rest one by one.
+      if (rte_pktmbuf_alloc_bulk(memory_.pool(), mbufs.data(), count) != 0) {
+        count = 1;
+        if (rte_pktmbuf_alloc_bulk(memory_.pool(), mbufs.data(), count) != 0) return filled;
+      }
       for (std::uint32_t i = 0; i < count; ++i) to_fill[filled++] = memory_.buffer_of(*mbufs[i]);
     }
     return filled;

@@ -13,7 +13,11 @@
 namespace sluice::dpdk {
 namespace {
 
-constexpr std::uint32_t kCacheSize = 256;
+/// Buffers that each thread keeps for itself; none where they are few, for others could not get
+/// them.
+constexpr std::uint32_t cache_size_for(std::uint32_t buffer_count) {
+  return buffer_count >= 2048 ? 256 : 0;
+}
 constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 
 }  // namespace
@@ -47,7 +51,8 @@ Result<std::unique_ptr<DpdkMemory>, std::string> DpdkMemory::create(const Option
                                   .buf_len = bytes,
                                   .elt_size = static_cast<std::uint16_t>(options.buffer_size)};
   made->pool_ = rte_pktmbuf_pool_create_extbuf(options.name.c_str(), options.buffer_count,
-                                               kCacheSize, 0, room, SOCKET_ID_ANY, &extmem, 1);
+                                               cache_size_for(options.buffer_count), 0, room,
+                                               SOCKET_ID_ANY, &extmem, 1);
   if (made->pool_ == nullptr) return unexpected("pool of mbufs: " + dpdk_error());
   made->mbufs_.resize(options.buffer_count);
   rte_mempool_obj_iter(

@@ -136,6 +136,8 @@ void HostDaemon::make_workers() {
   const HashKey flow_hash_key{prng.next(), prng.next()};
   const HashKey worker_hash_key{prng.next(), prng.next()};
   const SiteHost& site = options_.site;
+  std::vector<std::uint16_t> numbers;
+  for (const auto& port : ports_) numbers.push_back(port->number());
   for (std::uint16_t i = 0; i < count; ++i) {
     Worker::Options worker = worker_options(*deployment_, host_, i);
     worker.chain_count_max = 256;
@@ -160,7 +162,7 @@ void HostDaemon::make_workers() {
                                 site.worker_cores[i]) != site.instance_cores.end();
     }
     workers_.push_back(std::make_unique<WorkerThread>(std::make_unique<Worker>(std::move(worker)),
-                                                      DpdkIo{*memory_, ports_}, thread));
+                                                      DpdkIo{*memory_, numbers}, thread));
   }
 }
 
