@@ -20,11 +20,24 @@ struct Device {
   std::string bus, name, arguments;
 };
 
+/// The arguments of a packet socket's rings. A slot takes the port's largest frame behind what the
+/// kernel puts in front of it, and no more: DPDK refuses slots that outgrow a buffer. It also finds
+/// them as if they lay side by side, so a block must be whole slots; the kernel wants whole pages.
+std::string packet_rings(const PortSpec& spec) {
+  constexpr std::uint32_t kKernelHeader = 80;  // What packet(7) says of TPACKET_V2, aligned.
+  constexpr std::uint32_t kAlign = 16;
+  constexpr std::uint32_t kSlotsPerBlock = 4096 / kAlign;  // Whole pages of 4 KiB.
+  static_assert(kDescriptorCount % kSlotsPerBlock == 0);
+  const std::uint32_t slot = (kKernelHeader + spec.frame_size_max + kAlign - 1) / kAlign * kAlign;
+  return ",framesz=" + std::to_string(slot) + ",blocksz=" + std::to_string(slot * kSlotsPerBlock) +
+         ",framecnt=" + std::to_string(kDescriptorCount) + ",qdisc_bypass=0";
+}
+
 Device device_of(const PortSpec& spec, const SitePort& site) {
   switch (site.kind) {
     case SitePort::Kind::kInterface:
       return {"vdev", "net_af_packet" + std::to_string(index_of(spec.id)),
-              "iface=" + site.device + ",framesz=2048,blocksz=65536,framecnt=1024,qdisc_bypass=0"};
+              "iface=" + site.device + packet_rings(spec)};
     case SitePort::Kind::kVdev: {
       const std::size_t comma = site.device.find(',');
       return {"vdev", site.device.substr(0, comma),

@@ -32,7 +32,7 @@ class Plot(unittest.TestCase):
                 out.write(text)
         return path
 
-    def write_run(self, folder="run", question="How many?", complete=True, gap=1):
+    def write_run(self, folder="run", question="How many?", complete=True, gap=1, **manifest):
         rows = ["time,entity,metric,value,unit"]
         for i in range(0, 20, gap):
             for entity, metric, value in [
@@ -46,7 +46,7 @@ class Plot(unittest.TestCase):
                 ("chain:web", "latency_p99_ns", 9000 * i),
             ]:
                 rows.append(f"{i},{entity},{metric},{value:g},x")
-        manifest = {"name": "autoscale", "question": question, "complete": complete}
+        manifest |= {"name": "autoscale", "question": question, "complete": complete}
         events = [{"at_ns": 10**10, "kind": "scale_up", "service": "ids", "instance": "ids.2"},
                   {"at_ns": 10**10, "kind": "instance_started", "service": "ids"}]
         return self.write(folder, manifest_json=json.dumps(manifest),
@@ -105,8 +105,20 @@ class Plot(unittest.TestCase):
         output = os.path.join(self.root, "both")
         self.plot(self.write_run("sim"), self.write_run("testbed"), "-o", output)
         texts = self.texts(output + ".svg")
-        self.assertIn("offered [sim]", texts)
-        self.assertIn("offered [testbed]", texts)
+        self.assertIn("sim (events marked)", texts)
+        self.assertIn("testbed", texts)
+        # Colours are explained once, styles in the legend of the figure.
+        self.assertEqual(texts.count("offered"), 1)
+        self.assertEqual(texts.count("web p99"), 1)
+
+    def test_a_simulation_and_a_testbed_are_called_so(self):
+        output = os.path.join(self.root, "both")
+        self.plot(self.write_run("20260101T000000Z"),
+                  self.write_run("20260102T000000Z", backend="testbed"), "-o", output)
+        texts = self.texts(output + ".svg")
+        self.assertIn("simulation (events marked)", texts)
+        self.assertIn("testbed", texts)
+        self.assertNotIn("20260101T000000Z", texts)
 
     def test_a_sweep_shows_means_and_intervals(self):
         folder = self.write("sweep", sweep_csv=SWEEP)
