@@ -293,7 +293,8 @@ void HostDaemon::interval() {
   if (exchanges_missing_ > 0) return;  // A worker is late: its samples count more time then.
   with_statistics_ = interval_count_++ % kIntervalsPerStatus == 0;
   exchanges_missing_ = static_cast<std::uint32_t>(workers_.size());
-  for (const auto& worker : workers_) worker->request_exchange(with_statistics_);
+  const bool wanted = with_statistics_ || std::exchange(statistics_asked_, false);
+  for (const auto& worker : workers_) worker->request_exchange(wanted);
 }
 
 void HostDaemon::sample() {
@@ -369,7 +370,10 @@ std::string HostDaemon::offered(const std::string& name) {
 
 nlohmann::ordered_json HostDaemon::answer(const nlohmann::json& request) {
   const std::string verb = request.value("do", "");
-  if (verb == "status") return to_json(status());
+  if (verb == "status") {
+    statistics_asked_ = true;  // For the next one, if it comes soon.
+    return to_json(status());
+  }
   if (verb == "shutdown") {
     stopping_ = true;
     return {{"ok", true}};

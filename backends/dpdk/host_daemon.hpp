@@ -125,7 +125,8 @@ class HostDaemon {
   bool handling_ = false;
   std::uint32_t exchanges_missing_ = 0;
   std::uint64_t interval_count_ = 0;
-  bool with_statistics_ = false;
+  bool with_statistics_ = false;   ///< Of the present interval: for the listener.
+  bool statistics_asked_ = false;  ///< Somebody asked for the status.
   bool ready_ = false;
   bool stopping_ = false;
   Instant started_{};

@@ -66,6 +66,7 @@ Json to_json(const HostStatus& status) {
           {"deployment", status.deployment},
           {"ready", status.ready},
           {"time_ns", to_ns(status.now)},
+          {"counted_ns", to_ns(status.counted)},
           {"uptime_s", std::chrono::duration<double>(status.now - status.started).count()},
           {"ports", list_of(status.ports)},
           {"services", status.services},

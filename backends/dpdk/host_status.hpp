@@ -46,6 +46,7 @@ struct HostStatus {
   std::string deployment;
   bool ready = false;  ///< All wanted instances have started once.
   Instant now{};
+  Instant counted{};  ///< When the first of its workers read its counters.
   Instant started{};
   std::vector<Port> ports;
   std::vector<Instance> instances;

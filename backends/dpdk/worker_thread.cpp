@@ -99,7 +99,10 @@ std::optional<WorkerThread::Answer> WorkerThread::next_answer() {
   if (answer.kind == Answer::Kind::kExchanged) {
     exchange_out_ = false;
     std::swap(exchange_->report, latest_.report);
-    if (exchange_->wants_statistics) std::swap(exchange_->statistics, latest_.statistics);
+    if (exchange_->wants_statistics) {
+      std::swap(exchange_->statistics, latest_.statistics);
+      latest_.counted = exchange_->counted;
+    }
   }
   return answer;
 }
@@ -169,7 +172,10 @@ void WorkerThread::carry_out(const Command& command, Instant now) {
       return;
     case Command::Kind::kExchange:
       worker_->report(exchange_->report);
-      if (exchange_->wants_statistics) exchange_->statistics = worker_->statistics();
+      if (exchange_->wants_statistics) {
+        exchange_->statistics = worker_->statistics();
+        exchange_->counted = now;
+      }
       tell({Answer::Kind::kExchanged, kNoInstance});
       return;
   }

@@ -23,6 +23,7 @@ struct WorkerExchange {
   WorkerReport report;
   bool wants_statistics = false;
   WorkerStatistics statistics;  ///< As of the last exchange that wanted it.
+  Instant counted{};            ///< When that was.
 };
 
 /// A worker's own thread, and the two rings by which the control side talks to it.

@@ -108,6 +108,14 @@ double load_percent(const std::vector<pid_t>& pids, std::chrono::milliseconds ti
   return (sum() - before) * 100 / static_cast<double>(now_ns() - started_ns);
 }
 
+/// Whether a process has a user namespace of its own.
+bool is_contained(pid_t pid) {
+  std::error_code error;
+  const auto own = fs::read_symlink("/proc/self/ns/user", error);
+  const auto its = fs::read_symlink("/proc/" + std::to_string(pid) + "/ns/user", error);
+  return !error && own != its;
+}
+
 /// Milliseconds from the spawn of an instance to its first packet, of a host started for it.
 Result<double, std::string> start_ms(Lab& lab, const std::string& run) {
   const auto setup = lab.setup(kSettings[0]);
@@ -118,6 +126,9 @@ Result<double, std::string> start_ms(Lab& lab, const std::string& run) {
   const auto status = host->status();
   if (!status) return unexpected(status.error());
   for (const auto& instance : (*status)["instances"]) {
+    if (run == "container" && !is_contained(instance.value("pid", 0))) {
+      return unexpected<std::string>("its instance runs in no container");
+    }
     if (const double ns = instance.value("start_ns", 0.0); ns > 0) return ns / 1e6;
   }
   return unexpected("no instance says how long it took to start: " + status->dump());

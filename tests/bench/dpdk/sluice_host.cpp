@@ -65,7 +65,9 @@ std::string site_text(const SluiceHost::Options& options) {
          "    cores: {workers: [" +
          std::to_string(setup.forwarding_core) + "], instances: [" +
          std::to_string(options.instance_core) +
-         "]}\n"
+         "], control: " + std::to_string(setup.control_core) +
+         "}\n"
+         "    metrics: off\n"
          "    huge_pages: " +
          (setup.huge_pages ? "yes" : "no") +
          "\n"
@@ -92,9 +94,10 @@ Result<SluiceHost, std::string> SluiceHost::start(const Options& options) {
   if (!write_text(file, deployment_text(options)) || !write_text(site, site_text(options))) {
     return unexpected(folder + ": cannot be written");
   }
-  auto child = ChildProcess::start(
-      {.command = {host_program(), file, "--name", kName, "--site", site, "--run-dir", folder},
-       .log_file = folder + "/host.log"});
+  // Without DPDK's telemetry: it would ask the telemetry of paused hosts, and wait for an answer.
+  auto child = ChildProcess::start({.command = {host_program(), file, "--name", kName, "--site",
+                                                site, "--run-dir", folder, "--", "--no-telemetry"},
+                                    .log_file = folder + "/host.log"});
   if (!child) return unexpected(child.error());
   auto client = UnixClient::connect_when_ready(folder + "/" + kName + ".control", *child);
   if (!client) return unexpected(client.error());
@@ -131,14 +134,23 @@ Result<nlohmann::json, std::string> SluiceHost::status() {
   return unexpected("sluice host does not answer: " + child_.last_words());
 }
 
+/// Its counters are a copy that the control thread gets every few milliseconds: waits for one that
+/// was made after the question.
 Result<SentCount, std::string> SluiceHost::count() {
-  const auto json = status();
-  if (!json) return unexpected(json.error());
-  SentCount sent{.packet_count = 0, .when_ns = json->value("time_ns", std::int64_t{0})};
-  for (const auto& port : (*json)["ports"]) {
-    if (port.value("name", "") == "p1") sent.packet_count = port.value("sent_packets", 0ull);
+  const std::int64_t asked_ns = now_ns();
+  for (const Deadline deadline = deadline_in(kStartTime);;) {
+    const auto json = status();
+    if (!json) return unexpected(json.error());
+    SentCount sent{.packet_count = 0, .when_ns = json->value("counted_ns", std::int64_t{0})};
+    for (const auto& port : (*json)["ports"]) {
+      if (port.value("name", "") == "p1") sent.packet_count = port.value("sent_packets", 0ull);
+    }
+    if (sent.when_ns >= asked_ns) return sent;
+    if (std::chrono::steady_clock::now() > deadline) {
+      return unexpected("sluice host counts no more: " + child_.last_words());
+    }
+    std::this_thread::sleep_for(milliseconds{2});
   }
-  return sent;
 }
 
 std::vector<pid_t> SluiceHost::processes() {
