@@ -98,12 +98,14 @@ Result<void, std::string> HostDaemon::start() {
       [this](const nlohmann::json& request) { return answer(request); });
   if (auto listening = control_->listen(); !listening) return listening;
   started_ = monotonic_now();
-  for (const auto& worker : workers_) worker->start();
   handling_ = true;
   for (const AgentCommand& command : agent_->start(started_)) {
     std::visit([this](const auto& each) { carry_out(each); }, command);
   }
   handling_ = false;
+  handle_events();
+  // Inline functions serve by now, so the first packet already finds them.
+  for (const auto& worker : workers_) worker->start();
   const timespec every{.tv_sec = 0, .tv_nsec = kSampleInterval.count()};
   const itimerspec timer{.it_interval = every, .it_value = every};
   ::timerfd_settime(timer_.get(), 0, &timer, nullptr);
@@ -217,9 +219,13 @@ void HostDaemon::react(int fd) {
   (void)control_->handle(fd);  // Else: an event of a descriptor that was closed meanwhile.
 }
 
-/// One after the other: carrying out a command may bring the next event.
 void HostDaemon::handle(AgentEvent event) {
   events_.push_back(std::move(event));
+  handle_events();
+}
+
+/// One after the other: carrying out a command may bring the next event.
+void HostDaemon::handle_events() {
   if (handling_) return;
   handling_ = true;
   while (!events_.empty()) {

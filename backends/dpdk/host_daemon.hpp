@@ -83,6 +83,7 @@ class HostDaemon {
   [[nodiscard]] ProcessSupervisor::Callbacks supervisor_callbacks();
   void react(int fd);
   void handle(AgentEvent event);
+  void handle_events();
   void carry_out(const StartInstance& command);
   void carry_out(const StopInstance& command);
   void carry_out(const TerminateInstance& command);
