@@ -16,6 +16,15 @@ namespace sluice {
   return step.next;
 }
 
+/// The first step of a chain that `service` does; nothing when the chain has none.
+[[nodiscard]] constexpr std::optional<std::uint8_t> first_step_of(const ChainVersion& chain,
+                                                                  ServiceId service) noexcept {
+  for (std::size_t i = 0; i < chain.steps.size(); ++i) {
+    if (chain.steps[i].service == service) return static_cast<std::uint8_t>(i);
+  }
+  return std::nullopt;
+}
+
 /// The step behind `step` that `service` does; nothing when the chain has none there. A verdict "to
 /// service" goes forward only: a packet that could go back could turn in circles for ever.
 [[nodiscard]] constexpr std::optional<std::uint8_t> step_of_service(const ChainVersion& chain,

@@ -1,5 +1,6 @@
 #include <array>
 
+#include "core/chain/steering.hpp"
 #include "core/check.hpp"
 #include "core/host/worker_parts.hpp"
 #include "core/packet/plain_flow.hpp"
@@ -193,42 +194,43 @@ void Worker::take_from_worker(PacketBatch& batch, Instant now) noexcept {
 }
 
 /// Gives packets that an instance made a flow, in the first chain that has the instance's service.
+/// A flow that lives stays in its chain version, also when no new flow enters that any more.
 void Worker::adopt_generated(InstanceId instance, std::span<Packet> packets, Instant now) noexcept {
   const ServiceId service = snapshot_->instances[index_of(instance)].service;
   statistics_.instances[index_of(instance)].generated_packets += packets.size();
   statistics_.generated_packets += packets.size();
   if (options_.observer != nullptr) options_.observer->generated(now, instance, packets);
-  const ChainVersion* chain = nullptr;
-  std::uint8_t step = 0;
+  const ChainVersion* entry_chain = nullptr;
   for (const std::uint16_t index : snapshot_->active) {
-    if (index == kChainNone) continue;
-    const ChainVersion& candidate = *snapshot_->chains[index];
-    for (std::size_t i = 0; i < candidate.steps.size() && chain == nullptr; ++i) {
-      if (candidate.steps[i].service != service) continue;
-      chain = &candidate;
-      step = static_cast<std::uint8_t>(i);
-    }
-    if (chain != nullptr) break;
+    if (index == kChainNone || !first_step_of(*snapshot_->chains[index], service)) continue;
+    entry_chain = snapshot_->chains[index].get();
+    break;
   }
   for (Packet& packet : packets) {
     const auto bytes = options_.memory.bytes(packet);
     const auto headers = parse(bytes);
-    if (chain == nullptr || !headers) {
-      drop(packet, chain == nullptr ? DropReason::kNoChain : DropReason::kParseError, now);
+    if (!headers) {
+      drop(packet, DropReason::kParseError, now);
       continue;
     }
     const FlowKey key = flow_key(bytes, *headers, kNoPort);
     std::uint32_t slot = kNoSlot;
     flows_.lookup({&key, 1}, {&slot, 1}, now);
+    const ChainVersion* chain =
+        slot == kNoSlot ? entry_chain : snapshot_->chains[flows_.entry(slot).chain].get();
+    const auto step = chain == nullptr ? std::nullopt : first_step_of(*chain, service);
+    if (!step) {
+      drop(packet, DropReason::kNoChain, now);
+      continue;
+    }
     if (slot == kNoSlot) slot = start_flow(key, chain->index, now);
     if (slot == kNoSlot) {
       drop(packet, DropReason::kTableFull, now);
       continue;
     }
-    const FlowEntry& entry = flows_.entry(slot);
     packet.flow = flow_of(slot);
-    packet.chain = entry.chain;
-    packet.step = step;
+    packet.chain = chain->index;
+    packet.step = *step;
     packet.arrival = to_ns(now);
     ++statistics_.chains[index_of(chain->chain)].entered_packets;
     if (options_.observer != nullptr) options_.observer->classified(now, {&packet, 1});
