@@ -107,6 +107,7 @@ Instant LoadGenerator::due(std::uint64_t number) const noexcept {
 
 void LoadGenerator::generate(Context& context) noexcept {
   const Instant now = context.now();
+  if (drained_) return;
   if (!started_) {
     started_ = true;
     start_ = now;
@@ -138,6 +139,13 @@ void LoadGenerator::process(PacketBatch& batch, Context& context) noexcept {
 
 void LoadGenerator::tick(Context& context) noexcept {
   generate(context);
+}
+
+/// Its own flows would keep it alive for ever.
+void LoadGenerator::message(const Message& message, Context&) noexcept {
+  if (message.kind != Message::Kind::kDrain) return;
+  drained_ = true;
+  wake_at_ = Instant::max();
 }
 
 ProgramResult make_load_generator_program(const ConfigValue& config, const std::string& path,

@@ -42,6 +42,7 @@ class LoadGenerator final : public NetworkFunction {
 
   void process(PacketBatch& batch, Context& context) noexcept override;
   void tick(Context& context) noexcept override;
+  void message(const Message& message, Context& context) noexcept override;
   [[nodiscard]] Instant wake_at() const noexcept override { return wake_at_; }
 
   [[nodiscard]] const Totals& totals() const noexcept { return totals_; }
@@ -62,6 +63,7 @@ class LoadGenerator final : public NetworkFunction {
   Instant start_{};
   Instant wake_at_{};  // At once.
   bool started_ = false;
+  bool drained_ = false;  // It makes nothing any more.
 };
 
 }  // namespace sluice

@@ -111,6 +111,10 @@ class Rig {
     runtime_.tick(now);
     collect();
   }
+  void message(const Message& message, Instant now) {
+    runtime_.message(message, now);
+    collect();
+  }
   /// Lends buffers until the function has `count` of them.
   void lend(std::uint32_t count) {
     while (runtime_.lent_count() < count) {

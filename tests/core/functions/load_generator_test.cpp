@@ -41,6 +41,20 @@ TEST(LoadGenerator, KeepsItsRateOverALongTimeOfUnevenTicks) {
   EXPECT_EQ(rig.as<LoadGenerator>().totals().left_out_count, 0u);
 }
 
+TEST(LoadGenerator, MakesNothingAnyMoreWhenItDrains) {
+  Rig rig(**make_program("load_generator", map({{"size", text("1000 B")}})));
+  rig.lend(64);
+  rig.tick(at(1s));
+  EXPECT_FALSE(rig.released().empty());
+  rig.message({Message::Kind::kFlowEnded, 1, {}}, at(1s));
+  rig.tick(at(1s + 1ms));
+  EXPECT_FALSE(rig.released().empty());
+  rig.message({Message::Kind::kDrain, kNoFlow, {}}, at(1s + 1ms));
+  rig.tick(at(2s));
+  EXPECT_TRUE(rig.released().empty());
+  EXPECT_EQ(rig.function().wake_at(), Instant::max());
+}
+
 TEST(LoadGenerator, MakesWholePacketsOfItsFlows) {
   for (const bool ipv6 : {false, true}) {
     Rig rig(**make_program("load_generator",
