@@ -125,6 +125,9 @@ class SimHost {
   void carry_out(const PostMessage& command);
   void carry_out(const Publish& command);
   void carry_out(const ReclaimInstance& command);
+  // Answers to a Reconfigure, which nobody sends here: a simulation changes chains only.
+  void carry_out(const Renumbered&) {}
+  void carry_out(const ReconfigureEnded&) {}
   void carry_out(const Note& command);
   void finish_start(const StartInstance& command);
   void end_instance(InstanceId instance);

@@ -51,6 +51,9 @@ struct ChainVersion {
   std::vector<Step> steps;     ///< Numbered as in the file, branches included.
   ChainId reverse = kNoChain;  ///< The chain declared `reverse_of` this one, or that this reverses.
   bool is_reverse = false;     ///< Declared with `reverse_of`.
+  /// The version (by index) of `reverse` that came at the same time; 0xffff: none did. A session
+  /// has both directions by versions that belong together.
+  std::uint16_t partner = 0xffff;
 };
 
 /// How an instance is chosen for a new flow.

@@ -48,6 +48,14 @@ const char* to_string(Note::Kind kind) noexcept {
       return "scale_blocked";
     case Note::Kind::kChainChanged:
       return "chain_changed";
+    case Note::Kind::kChainRemoved:
+      return "chain_removed";
+    case Note::Kind::kServiceAdded:
+      return "service_added";
+    case Note::Kind::kServiceRetiring:
+      return "service_retiring";
+    case Note::Kind::kServiceRetired:
+      return "service_retired";
   }
   return "?";
 }
@@ -68,10 +76,9 @@ Agent::Agent(Options options)
   }
   for (std::size_t i = 0; i < options_.chains.size(); ++i) {
     SLUICE_CHECK(index_of(options_.chains[i].chain) == i);
-    ChainVersion version = options_.chains[i];
-    version.version = 1;
-    add_chain_version(std::move(version));
+    options_.chains[i].version = 1;
   }
+  add_chain_versions(options_.chains, Instant{});
 }
 
 std::vector<AgentCommand> Agent::start(Instant now) {
@@ -99,6 +106,12 @@ void Agent::on(const InstanceStarted& event, Instant now) {
   if (instance.state == InstanceState::kStarting) instance.state = InstanceState::kRunning;
   note(Note::Kind::kInstanceStarted, instance.service, event.instance);
   publish(now);
+  ServiceState& service = services_[index_of(instance.service)];
+  if (service.use == ServiceUse::kRetiring && instance.state == InstanceState::kRunning) {
+    service.wanted = 0;  // It stands in for the last one, which died.
+    mark_draining(event.instance, instance, now);
+  }
+  advance_reconfiguration(now);
 }
 
 void Agent::on(const InstanceEnded& event, Instant now) {
@@ -120,6 +133,7 @@ void Agent::on(const InstanceEnded& event, Instant now) {
                 : std::clamp(service.backoff * 2, options_.backoff_min, options_.backoff_max);
   }
   instances_.erase(found);
+  if (service.use == ServiceUse::kRetiring) keep_one_while_in_demand(instance.service);
   publish(now);
   const DropReason reason = planned ? DropReason::kInstanceStopped : DropReason::kInstanceDied;
   if (instance.channel != nullptr) commands_.push_back(ReclaimInstance{event.instance, reason});
@@ -134,6 +148,8 @@ void Agent::on(const InstanceMisbehaved& event, Instant) {
 }
 
 void Agent::on(const ScaleRequest& event, Instant now) {
+  // A policy may not have heard yet that a service is on its way out.
+  if (use_of(event.service) != ServiceUse::kActive) return;
   ServiceState& service = services_[index_of(event.service)];
   const ScalePolicy& policy = options_.services[index_of(event.service)].policy;
   switch (event.kind) {
@@ -162,22 +178,23 @@ void Agent::on(const ScaleRequest& event, Instant now) {
 }
 
 void Agent::on(const ChainUpdate& event, Instant now) {
+  std::vector<ChainVersion> versions;
   for (const ChainUpdate::Entry& entry : event.chains) {
     const std::uint16_t chain = index_of(entry.chain);
-    SLUICE_CHECK(chain < active_.size());
-    const ChainVersion& old = *chains_[active_[chain]];
-    ChainVersion version = old;
-    version.version = old.version + 1;
+    SLUICE_CHECK(chain < active_.size() && active_[chain] != kIndexNone);
+    ChainVersion version = *chains_[active_[chain]];
+    ++version.version;
     version.steps = entry.steps;
-    chain_retired_[old.index] = now;
-    add_chain_version(std::move(version));
-    note(Note::Kind::kChainChanged, kNoService, kNoInstance, old.name);
+    versions.push_back(std::move(version));
+  }
+  add_chain_versions(versions, now);
+  for (const ChainVersion& version : versions) {
+    note(Note::Kind::kChainChanged, kNoService, kNoInstance, version.name);
   }
   publish(now);
 }
 
-// --- Instances
-// ------------------------------------------------------------------------------------
+// --- Instances -----------------------------------------------------------------------------------
 
 void Agent::reconcile(Instant now) {
   for (std::size_t i = 0; i < services_.size(); ++i) {
@@ -192,7 +209,8 @@ void Agent::reconcile(Instant now) {
 bool Agent::start_one(ServiceId id, Instant) {
   ServiceState& service = services_[index_of(id)];
   const InstanceId number = free_number();
-  if (number == kNoInstance || (!is_inline(id) && cores_free() == 0)) {
+  const bool needs_core = !is_inline(id) && service.use != ServiceUse::kRetiring;
+  if (number == kNoInstance || (needs_core && cores_free() == 0)) {
     if (!service.blocked) {
       note(Note::Kind::kScaleBlocked, id, kNoInstance,
            number == kNoInstance ? "no free instance number" : "no free core");
@@ -257,9 +275,23 @@ std::uint32_t Agent::instance_count(ServiceId service) const {
 std::uint32_t Agent::cores_free() const {
   std::uint32_t used = options_.worker_count;
   for (const auto& [id, instance] : instances_) {
-    if (!is_inline(instance.service) && is_alive(instance.state)) ++used;
+    if (holds_core(instance.service) && is_alive(instance.state)) ++used;
   }
-  return options_.core_count > used ? options_.core_count - used : 0;
+  // What a Reconfigure waits for starts on the cores that it will have.
+  const std::uint32_t count = pending_ ? pending_->plan.core_count : options_.core_count;
+  return count > used ? count - used : 0;
+}
+
+bool Agent::holds_core(ServiceId service) const {
+  if (is_inline(service) || services_[index_of(service)].use == ServiceUse::kRetiring) return false;
+  if (!pending_) return true;
+  const auto& retired = pending_->plan.retired;
+  return std::find(retired.begin(), retired.end(), service) == retired.end();
+}
+
+ServiceUse Agent::use_of(ServiceId service) const {
+  return index_of(service) < services_.size() ? services_[index_of(service)].use
+                                              : ServiceUse::kFree;
 }
 
 InstanceState Agent::state_of(InstanceId instance) const {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -10,8 +11,10 @@
 
 #include "core/chain/chain.hpp"
 #include "core/flow/classifier.hpp"
+#include "core/host/agent_settings.hpp"
 #include "core/host/ewma.hpp"
 #include "core/host/load_sample.hpp"
+#include "core/host/reconfiguration.hpp"
 #include "core/host/routing.hpp"
 #include "core/host/scale_policy.hpp"
 #include "core/units.hpp"
@@ -49,6 +52,9 @@ struct Readings {
   std::span<const InstanceReading> instances;             ///< Ordered by instance.
   std::span<const std::uint32_t> flow_count_of_instance;  ///< By instance number, ended ones too.
   std::span<const std::uint32_t> flow_count_of_chain;     ///< By chain version index.
+  /// The oldest snapshot that a worker used when flows were counted: a drain waits for counts that
+  /// are younger than the snapshot that stopped new flows.
+  std::uint64_t snapshot_version = ~std::uint64_t{0};
 };
 /// What a scaling policy, or an operator, wants.
 struct ScaleRequest {
@@ -68,7 +74,7 @@ struct ChainUpdate {
   std::vector<Entry> chains;
 };
 using AgentEvent = std::variant<InstanceStarted, InstanceEnded, InstanceMisbehaved, Readings,
-                                ScaleRequest, ChainUpdate>;
+                                ScaleRequest, ChainUpdate, Reconfigure>;
 
 // --- What it wants done, in order ----------------------------------------------------------------
 
@@ -77,7 +83,7 @@ struct StartInstance {
   ServiceId service;
   std::uint32_t number;  ///< Counts up per service; for names: "ids.3".
 };
-/// Ask it to end (kStop); InstanceEnded follows.
+/// Ask it to end (kStop; an inline one just ends); InstanceEnded follows.
 struct StopInstance {
   InstanceId instance;
 };
@@ -99,6 +105,23 @@ struct ReclaimInstance {
   InstanceId instance;
   DropReason reason;
 };
+/// From now on `services[i]` is the host's number of service i of the file that a Reconfigure
+/// brought, and `chains[i]` that of its chain i: what StartInstance means by a number. Numbers that
+/// are not named here keep their meaning, for what is old lives until its last flow ended.
+struct Renumbered {
+  std::vector<ServiceId> services;
+  std::vector<ChainId> chains;
+};
+/// The answer to a Reconfigure.
+struct ReconfigureEnded {
+  enum class Outcome : std::uint8_t {
+    kDone,       ///< New flows take the new way.
+    kRefused,    ///< The host has no room for it; nothing happened.
+    kTakenBack,  ///< What is new did not start in time; all goes on as before.
+  };
+  Outcome outcome = Outcome::kDone;
+  std::string reason;  ///< A message in the form of a bad file; empty with kDone.
+};
 /// Something to log; nothing to do.
 struct Note {
   enum class Kind : std::uint8_t {
@@ -112,6 +135,10 @@ struct Note {
     kScaleDown,
     kScaleBlocked,
     kChainChanged,
+    kChainRemoved,
+    kServiceAdded,
+    kServiceRetiring,  ///< Replaced or gone from the file: it ends with its last flow.
+    kServiceRetired,
   };
   Kind kind;
   ServiceId service = kNoService;
@@ -122,7 +149,7 @@ struct Note {
 [[nodiscard]] const char* to_string(Note::Kind kind) noexcept;
 
 using AgentCommand = std::variant<StartInstance, StopInstance, TerminateInstance, PostMessage,
-                                  Publish, ReclaimInstance, Note>;
+                                  Publish, ReclaimInstance, Renumbered, ReconfigureEnded, Note>;
 
 /// The control logic of a host: events in, commands out; a backend carries them out.
 ///
@@ -131,21 +158,13 @@ using AgentCommand = std::variant<StartInstance, StopInstance, TerminateInstance
 /// it blocks, and the data path never waits for it. One thread; not the workers'.
 class Agent {
  public:
-  struct ServiceSettings {
-    Service service;
-    ScalePolicy policy;
-    std::uint32_t instance_count_start = 1;
-  };
-  struct PortSettings {
-    UnmatchedPolicy unmatched = UnmatchedPolicy::kDrop;
-    PortId pass_to = kNoPort;
-    PortId neighbours_to = kNoPort;  ///< Where ARP and neighbour discovery go.
-    std::uint16_t frame_size_max = 1522;
-    std::uint16_t worker = 0;
-  };
+  using ServiceSettings = sluice::ServiceSettings;
+  using PortSettings = sluice::PortSettings;
   struct Options {
     HostId host{};
-    std::uint32_t core_count = 1;  ///< One for each worker and each instance that is not inline.
+    /// One for each worker and each instance that is not inline, but for those of services that
+    /// retire: their successors need the cores.
+    std::uint32_t core_count = 1;
     std::uint16_t worker_count = 1;
     std::vector<ServiceSettings> services;  ///< By service number.
     std::vector<ChainVersion> chains;       ///< By chain number; index and version are set here.
@@ -154,11 +173,18 @@ class Agent {
     std::uint32_t instance_count_max = 256;
     std::uint32_t chain_version_count_max = 1024;
     std::uint32_t maglev_size = 65537;
+    // As Worker::Options has them; a Reconfigure that needs more is refused.
+    std::uint32_t service_count_max = 256;
+    std::uint32_t chain_count_max = 256;
+    std::uint32_t step_count_max = kStepCountMax;  ///< FlowTable::Options::pin_count_max.
+    bool remembers_addresses = true;               ///< address_count_max is not 1.
     Duration hang_limit = std::chrono::milliseconds{200};
     Duration backoff_min = std::chrono::milliseconds{10};
     Duration backoff_max = std::chrono::seconds{1};
     Duration healthy_after = std::chrono::seconds{1};  ///< Then the back-off starts anew.
     Duration occupancy_tau = std::chrono::milliseconds{50};
+    /// How long a Reconfigure waits for the first instances of what is new.
+    Duration reconfigure_limit = std::chrono::seconds{10};
   };
   explicit Agent(Options options);
 
@@ -171,6 +197,11 @@ class Agent {
   /// Running and starting instances of a service that are not inline or draining.
   [[nodiscard]] std::uint32_t instance_count(ServiceId service) const;
   [[nodiscard]] std::uint32_t cores_free() const;
+  /// Whether a Reconfigure waits for instances; another one is refused until it ended.
+  [[nodiscard]] bool is_reconfiguring() const { return pending_.has_value(); }
+  /// By service number, retiring ones and free numbers too.
+  [[nodiscard]] std::span<const ServiceSettings> services() const { return options_.services; }
+  [[nodiscard]] ServiceUse use_of(ServiceId service) const;
   [[nodiscard]] InstanceState state_of(InstanceId instance) const;
   [[nodiscard]] ServiceId service_of(InstanceId instance) const;
   /// "ids.3": the service's name and the instance's number.
@@ -191,6 +222,8 @@ class Agent {
     Instant draining_since{};
     Instant heartbeat_changed{};
     Instant last_read{};
+    std::uint64_t drain_version = 0;  ///< The snapshot since which it takes no new flows.
+    bool leaving = false;  ///< Its service retires, and other instances do for the flows left.
     bool stop_sent = false;
     InstanceReading last;  ///< The reading before, for differences.
   };
@@ -200,6 +233,16 @@ class Agent {
     Duration backoff{};
     Instant restart_at{};  ///< No restart before.
     bool blocked = false;  ///< Waits for a core; said once.
+    ServiceUse use = ServiceUse::kActive;
+    std::uint64_t retire_version =
+        0;                   ///< kRetiring: the snapshot since which no new flow meets it.
+    bool in_demand = false;  ///< kRetiring: a living flow may still come to it.
+  };
+  /// A Reconfigure that waits for instances.
+  struct Pending {
+    ReconfigurationPlan plan;
+    std::string file;
+    Instant deadline{};
   };
 
   void on(const InstanceStarted& event, Instant now);
@@ -208,6 +251,7 @@ class Agent {
   void on(const Readings& event, Instant now);
   void on(const ScaleRequest& event, Instant now);
   void on(const ChainUpdate& event, Instant now);
+  void on(const Reconfigure& event, Instant now);
 
   void read(Instance& instance, const InstanceReading& reading, std::uint32_t flow_count,
             Instant now);
@@ -215,14 +259,37 @@ class Agent {
                                 Instant now) const;
   void advance_drain(InstanceId id, Instance& instance, Instant now);
   void drain(InstanceId id, const std::string& reason, Instant now);
+  void mark_draining(InstanceId id, Instance& instance, Instant now);
   void retire_chains(std::span<const std::uint32_t> flow_count_of_chain, Instant now);
   /// Starts what is wanted and missing, as far as cores and back-off allow.
   void reconcile(Instant now);
   bool start_one(ServiceId service, Instant now);
   void publish(Instant now);
-  void add_chain_version(ChainVersion version);
+  [[nodiscard]] bool accepts(const Instance& instance) const;
+  /// Makes these the active versions of their chains; there has to be room for them.
+  void add_chain_versions(std::vector<ChainVersion> versions, Instant now);
+  [[nodiscard]] std::uint16_t free_chain_index();
+
+  // Reconfiguring.
+  [[nodiscard]] RunningHost running_host() const;
+  void begin(ReconfigurationPlan plan, const Reconfigure& event, Instant now);
+  /// Goes over to the new way as soon as it can be walked; gives up when that takes too long.
+  void advance_reconfiguration(Instant now);
+  [[nodiscard]] std::string missing_service() const;
+  void commit(Instant now);
+  void take_back(const std::string& problem, Instant now);
+  void keep_service(const ServiceSettings& settings, Instant now);
+  void change_chains(const ReconfigurationPlan& plan, Instant now);
+  void retire(std::span<const ServiceId> services, Instant now);
+  void advance_retirement(const Readings& readings);
+  void advance_retirement(ServiceId service, std::span<const std::uint32_t> flow_count_of_chain);
+  void stop_idle(ServiceId service);
+  void keep_one_while_in_demand(ServiceId service);
+  [[nodiscard]] bool has_chain_version(ServiceId service) const;
+
   void note(Note::Kind kind, ServiceId service, InstanceId instance, std::string text = {});
   [[nodiscard]] bool is_inline(ServiceId service) const;
+  [[nodiscard]] bool holds_core(ServiceId service) const;
   [[nodiscard]] InstanceId free_number() const;
   [[nodiscard]] std::uint32_t place_for_another(ServiceId service) const;
 
@@ -233,6 +300,8 @@ class Agent {
   std::vector<std::uint16_t> active_;                        ///< By chain number.
   std::vector<Instant> chain_retired_;                       ///< By version index.
   std::vector<std::uint32_t> pinned_flows_;                  ///< By instance number, as last read.
+  std::uint64_t counted_version_ = 0;                        ///< Readings::snapshot_version.
+  std::optional<Pending> pending_;
   std::shared_ptr<const RoutingSnapshot> published_;
   std::uint64_t snapshot_version_ = 0;
   std::uint16_t last_instance_ = 0xffff;

@@ -11,6 +11,7 @@ void Agent::on(const Readings& event, Instant now) {
   sample_ = LoadSample{now, options_.host, cores_free(), {}};
   std::copy(event.flow_count_of_instance.begin(), event.flow_count_of_instance.end(),
             pinned_flows_.begin());
+  counted_version_ = event.snapshot_version;
   for (const InstanceReading& reading : event.instances) {
     const auto found = instances_.find(reading.instance);
     if (found == instances_.end()) continue;
@@ -38,6 +39,8 @@ void Agent::on(const Readings& event, Instant now) {
   std::sort(sample_.instances.begin(), sample_.instances.end(),
             [](const auto& a, const auto& b) { return a.instance < b.instance; });
   retire_chains(event.flow_count_of_chain, now);
+  advance_retirement(event);
+  advance_reconfiguration(now);
 }
 
 void Agent::read(Instance& instance, const InstanceReading& reading, std::uint32_t flow_count,
@@ -74,7 +77,8 @@ bool Agent::looks_hung(const Instance& instance, const InstanceReading& reading,
 }
 
 void Agent::advance_drain(InstanceId id, Instance& instance, Instant now) {
-  if (instance.stop_sent) return;
+  if (instance.stop_sent || counted_version_ < instance.drain_version) return;
+  if (services_[index_of(instance.service)].use == ServiceUse::kRetiring) return;
   const ScalePolicy& policy = options_.services[index_of(instance.service)].policy;
   const bool empty = pinned_flows_[index_of(id)] == 0 && instance.last.outstanding == 0;
   const bool cut = policy.drain_cut && now - instance.draining_since >= policy.drain_timeout;
@@ -88,7 +92,11 @@ void Agent::retire_chains(std::span<const std::uint32_t> flow_count_of_chain, In
   for (std::size_t i = 0; i < flow_count_of_chain.size() && i < chains_.size(); ++i) {
     if (chains_[i] == nullptr) continue;
     if (active_[index_of(chains_[i]->chain)] == i) continue;
-    if (flow_count_of_chain[i] > 0) {
+    // The opposite direction of a living session may still be to come.
+    const std::uint16_t partner = chains_[i]->partner;
+    const bool partner_lives = partner < flow_count_of_chain.size() &&
+                               flow_count_of_chain[partner] > 0 && chains_[partner]->partner == i;
+    if (flow_count_of_chain[i] > 0 || partner_lives) {
       chain_retired_[i] = now;
     } else if (now - chain_retired_[i] >= kChainRest) {
       chains_[i] = nullptr;
@@ -100,11 +108,18 @@ void Agent::retire_chains(std::span<const std::uint32_t> flow_count_of_chain, In
 
 void Agent::drain(InstanceId id, const std::string& reason, Instant now) {
   Instance& instance = instances_.at(id);
+  note(Note::Kind::kScaleDown, instance.service, id, reason);
+  instance.state = InstanceState::kDraining;
+  publish(now);
+  mark_draining(id, instance, now);
+}
+
+/// To be called when the published snapshot sends it no new flows.
+void Agent::mark_draining(InstanceId id, Instance& instance, Instant now) {
   instance.state = InstanceState::kDraining;
   instance.draining_since = now;
-  note(Note::Kind::kScaleDown, instance.service, id, reason);
+  instance.drain_version = snapshot_version_;
   note(Note::Kind::kInstanceDraining, instance.service, id);
-  publish(now);
   commands_.push_back(PostMessage{id, Message{Message::Kind::kDrain, kNoFlow, {}}});
 }
 

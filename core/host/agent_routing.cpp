@@ -8,19 +8,42 @@
 /// What an Agent publishes: chain versions, and the snapshot that the workers steer by.
 namespace sluice {
 
-void Agent::add_chain_version(ChainVersion version) {
+void Agent::add_chain_versions(std::vector<ChainVersion> versions, Instant now) {
+  for (ChainVersion& version : versions) {
+    version.index = free_chain_index();
+    chains_[version.index] = std::make_shared<const ChainVersion>();  // Taken.
+  }
+  for (ChainVersion& version : versions) {
+    const auto partner = std::find_if(versions.begin(), versions.end(), [&](const auto& other) {
+      return other.chain == version.reverse && other.reverse == version.chain;
+    });
+    version.partner = partner == versions.end() ? kIndexNone : partner->index;
+  }
+  for (ChainVersion& version : versions) {
+    std::uint16_t& active = active_[index_of(version.chain)];
+    if (active != kIndexNone) chain_retired_[active] = now;
+    active = version.index;
+    chains_[version.index] = std::make_shared<const ChainVersion>(std::move(version));
+  }
+}
+
+std::uint16_t Agent::free_chain_index() {
   for (std::uint32_t i = 1; i <= chains_.size(); ++i) {
     const auto index =
         static_cast<std::uint16_t>((std::uint32_t{last_chain_index_} + i) % chains_.size());
-    if (chains_[index] != nullptr) continue;
-    version.index = index;
-    last_chain_index_ = index;
-    active_[index_of(version.chain)] = index;
-    chains_[index] = std::make_shared<const ChainVersion>(std::move(version));
-    return;
+    if (chains_[index] == nullptr) return last_chain_index_ = index;
   }
   constexpr bool room_for_another_chain_version = false;
   SLUICE_CHECK(room_for_another_chain_version);
+  return kIndexNone;
+}
+
+/// Whether new flows may go to it. All those of a retiring service do while they run: no new flow
+/// comes, but one that lives may have lost its instance or have none of its own.
+bool Agent::accepts(const Instance& instance) const {
+  if (instance.state == InstanceState::kRunning) return true;
+  return instance.state == InstanceState::kDraining && !instance.leaving && !instance.stop_sent &&
+         services_[index_of(instance.service)].use == ServiceUse::kRetiring;
 }
 
 void Agent::publish(Instant) {
@@ -36,7 +59,7 @@ void Agent::publish(Instant) {
   for (const ServiceSettings& settings : options_.services) {
     ServiceRoute route{settings.service, {}, {}};
     for (const auto& [id, instance] : instances_) {
-      if (instance.service == settings.service.id && instance.state == InstanceState::kRunning) {
+      if (instance.service == settings.service.id && accepts(instance)) {
         route.accepting.push_back(id);
       }
     }

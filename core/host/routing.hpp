@@ -60,4 +60,17 @@ struct RoutingSnapshot {
   std::shared_ptr<const Classifier> classifier;
 };
 
+/// The version that the opposite direction of a new session on `chain` gets: its partner, or if
+/// that is no more the active one; 0xffff: none.
+[[nodiscard]] inline std::uint16_t opposite_of(const RoutingSnapshot& snapshot,
+                                               const ChainVersion& chain) noexcept {
+  if (chain.partner < snapshot.chains.size()) {
+    const ChainVersion* partner = snapshot.chains[chain.partner].get();
+    if (partner != nullptr && partner->chain == chain.reverse && partner->partner == chain.index) {
+      return chain.partner;
+    }
+  }
+  return snapshot.active[index_of(chain.reverse)];
+}
+
 }  // namespace sluice

@@ -217,6 +217,7 @@ void Worker::report(WorkerReport& report) const noexcept {
   report.flow_count_of_instance = instance_flows_;
   report.flow_count_of_chain = chain_flows_;
   report.flow_count = flows_.size();
+  report.snapshot_version = snapshot_version();
 }
 
 }  // namespace sluice

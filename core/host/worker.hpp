@@ -156,7 +156,7 @@ class Worker {
   void pin_steps(std::uint32_t slot, const ChainVersion& chain, std::uint32_t other,
                  bool is_session, Instant now) noexcept;
   [[nodiscard]] bool is_alive(Pin pin, ServiceId service) const noexcept;
-  void link_reverse(const Packet& packet, ChainId reverse_chain, Instant now) noexcept;
+  void link_reverse(const Packet& packet, Instant now) noexcept;
   void end_flow(std::uint32_t slot, Instant now) noexcept;
   void expire(Instant now, std::uint32_t budget) noexcept;
   void track_tcp(std::uint32_t slot, std::uint8_t tcp_flags, Instant now) noexcept;

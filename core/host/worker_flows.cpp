@@ -257,8 +257,8 @@ void Worker::reopen(std::uint32_t slot) noexcept {
 
 /// Stores the opposite direction of a flow as it leaves, with the same instances, so that replies
 /// find them also when the way has rewritten the headers.
-void Worker::link_reverse(const Packet& packet, ChainId reverse_chain, Instant now) noexcept {
-  const std::uint16_t reverse_index = snapshot_->active[index_of(reverse_chain)];
+void Worker::link_reverse(const Packet& packet, Instant now) noexcept {
+  const std::uint16_t reverse_index = opposite_of(*snapshot_, *chain_of(packet));
   if (reverse_index == kChainNone) return;
   const std::uint32_t slot = slot_of(packet.flow);
   flows_.entry(slot).flags |= kReverseKnown;

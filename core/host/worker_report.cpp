@@ -23,11 +23,13 @@ void ReadingTable::clear() {
   instances_.clear();
   std::fill(flow_count_of_instance_.begin(), flow_count_of_instance_.end(), 0);
   std::fill(flow_count_of_chain_.begin(), flow_count_of_chain_.end(), 0);
+  snapshot_version_ = kNewest;
 }
 
 void ReadingTable::add(const WorkerReport& report) {
   add_each(flow_count_of_instance_, report.flow_count_of_instance);
   add_each(flow_count_of_chain_, report.flow_count_of_chain);
+  snapshot_version_ = std::min(snapshot_version_, report.snapshot_version);
 }
 
 void ReadingTable::add(InstanceId instance, const WorkerReport& report, std::uint32_t waiting,
@@ -44,7 +46,7 @@ void ReadingTable::add(InstanceId instance, const WorkerReport& report, std::uin
 }
 
 Readings ReadingTable::readings() const {
-  return {instances_, flow_count_of_instance_, flow_count_of_chain_};
+  return {instances_, flow_count_of_instance_, flow_count_of_chain_, snapshot_version_};
 }
 
 }  // namespace sluice

@@ -17,6 +17,7 @@ struct WorkerReport {
   std::vector<std::uint32_t> flow_count_of_instance;  ///< By instance number, ended ones too.
   std::vector<std::uint32_t> flow_count_of_chain;     ///< By chain version index.
   std::uint64_t flow_count = 0;                       ///< In the flow table.
+  std::uint64_t snapshot_version = 0;                 ///< By which it steered until now.
 };
 
 /// Puts together what an Agent reads each sampling interval (Readings) from the reports of the
@@ -41,6 +42,9 @@ class ReadingTable {
   std::vector<InstanceReading> instances_;
   std::vector<std::uint32_t> flow_count_of_instance_;
   std::vector<std::uint32_t> flow_count_of_chain_;
+  std::uint64_t snapshot_version_ = kNewest;
+
+  static constexpr std::uint64_t kNewest = ~std::uint64_t{0};
 };
 
 }  // namespace sluice

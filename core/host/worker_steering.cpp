@@ -225,7 +225,7 @@ void Worker::leave(const Packet& packet, PortId port, Instant now) noexcept {
     const ChainVersion& chain = *chain_of(packet);
     if (chain.reverse != kNoChain && !chain.is_reverse &&
         (flows_.entry(slot_of(packet.flow)).flags & kReverseKnown) == 0) {
-      link_reverse(packet, chain.reverse, now);
+      link_reverse(packet, now);
     }
     auto& latency = statistics_.chains[index_of(chain.chain)].latency;
     latency.add(now - instant_from_ns(packet.arrival), 1);

@@ -98,6 +98,8 @@ class LoopbackHost {
     std::uint32_t pin_count_max = 16;
     Observer* observer = nullptr;
     MakeFunction make_function;
+    /// Told which services of a new deployment have which numbers; may be empty.
+    std::function<void(const Renumbered&)> renumbered;
   };
 
   explicit LoopbackHost(Options options)
@@ -117,8 +119,8 @@ class LoopbackHost {
       Worker::Options worker;
       worker.index = i;
       worker.worker_count = count;
-      worker.chain_count_max =
-          static_cast<std::uint32_t>(std::max<std::size_t>(1, options_.agent.chains.size()));
+      worker.service_count_max = options_.agent.service_count_max;
+      worker.chain_count_max = options_.agent.chain_count_max;
       worker.chain_version_count_max = options_.agent.chain_version_count_max;
       worker.instance_count_max = options_.agent.instance_count_max;
       worker.flows.flow_count_max = options_.flow_count_max;
@@ -132,7 +134,9 @@ class LoopbackHost {
       }
       workers_.push_back(std::make_unique<Worker>(std::move(worker)));
     }
+    handling_ = true;
     run(agent_.start(now));
+    handle_waiting();
   }
 
   /// One turn: each worker polls, then each instance that is not frozen handles what it got.
@@ -147,11 +151,11 @@ class LoopbackHost {
   void settle() {
     for (int i = 0; i < 64; ++i) turn();
   }
-  /// Lets `duration` pass in steps of 10 ms, with a load sample each.
-  void pass(Duration duration) {
+  /// Lets `duration` pass in steps, with a load sample each.
+  void pass(Duration duration, Duration step = std::chrono::milliseconds{10}) {
     const Instant end = now + duration;
     while (now < end) {
-      now += std::chrono::milliseconds{10};
+      now += step;
       sample();
       settle();
     }
@@ -174,10 +178,21 @@ class LoopbackHost {
     }
     handle(readings_.readings());
   }
-  void handle(const AgentEvent& event) { run(agent_.handle(event, now)); }
+  /// What follows from carrying out commands is handled when all of them are carried out.
+  void handle(const AgentEvent& event) {
+    events_.push_back(event);
+    if (!std::exchange(handling_, true)) handle_waiting();
+  }
   void inject(PortId port, Frame frame) { io_.inject(port, std::move(frame), now); }
   void kill(InstanceId instance) { handle(InstanceEnded{instance}); }
   void freeze(InstanceId instance) { instances_.at(instance)->frozen = true; }
+  void thaw(InstanceId instance) { instances_.at(instance)->frozen = false; }
+  /// From now on instances do not come up before release_starts().
+  void hold_starts() { starts_held_ = true; }
+  void release_starts() {
+    starts_held_ = false;
+    for (const StartInstance& command : std::exchange(held_starts_, {})) carry_out(command);
+  }
   void shut_down() {
     for (const auto& worker : workers_) worker->shut_down(now);
     for (const auto& worker : workers_) worker->shut_down(now);
@@ -201,6 +216,8 @@ class LoopbackHost {
   /// Of an instance behind rings.
   [[nodiscard]] RingRuntime& runtime(InstanceId id) { return *instances_.at(id)->runtime; }
   [[nodiscard]] const std::vector<Note>& notes() const { return notes_; }
+  /// The answers to Reconfigure, in order.
+  [[nodiscard]] const std::vector<ReconfigureEnded>& reconfigured() const { return reconfigured_; }
   [[nodiscard]] std::uint64_t drops(DropReason reason) const {
     std::uint64_t sum = 0;
     for (const auto& worker : workers_) {
@@ -225,6 +242,14 @@ class LoopbackHost {
     bool frozen = false;
   };
 
+  void handle_waiting() {
+    while (!events_.empty()) {
+      const AgentEvent next = std::move(events_.front());
+      events_.pop_front();
+      run(agent_.handle(next, now));
+    }
+    handling_ = false;
+  }
   Worker& worker_of(InstanceId id) { return *workers_[instances_.at(id)->worker]; }
 
   void run(std::vector<AgentCommand> commands) {
@@ -233,8 +258,11 @@ class LoopbackHost {
     }
   }
   void carry_out(const StartInstance& command) {
-    const auto& settings = options_.agent.services[index_of(command.service)];
-    const Service& service = settings.service;
+    if (starts_held_) {
+      held_starts_.push_back(command);
+      return;
+    }
+    const Service service = agent_.services()[index_of(command.service)].service;
     auto instance = std::make_unique<Instance>();
     instance->service = command.service;
     const std::size_t place =
@@ -294,6 +322,10 @@ class LoopbackHost {
     }
     instances_.erase(command.instance);
   }
+  void carry_out(const Renumbered& command) {
+    if (options_.renumbered) options_.renumbered(command);
+  }
+  void carry_out(const ReconfigureEnded& command) { reconfigured_.push_back(command); }
   void carry_out(const Note& command) { notes_.push_back(command); }
 
   Options options_;
@@ -307,6 +339,11 @@ class LoopbackHost {
   std::map<const ChainVersion*, std::shared_ptr<const ChainVersion>> published_;
   std::shared_ptr<const RoutingSnapshot> snapshot_;
   std::vector<Note> notes_;
+  std::vector<ReconfigureEnded> reconfigured_;
+  std::deque<AgentEvent> events_;
+  bool handling_ = false;
+  std::vector<StartInstance> held_starts_;
+  bool starts_held_ = false;
   Agent agent_;
   ReadingTable readings_;
 };

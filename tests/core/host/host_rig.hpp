@@ -33,6 +33,7 @@ class RigBuilder {
  public:
   RigBuilder() {
     options.agent.core_count = 16;
+    options.agent.chain_count_max = 16;
     options.agent.ports.resize(2);
     options.agent.ports[0].neighbours_to = PortId{1};
     options.agent.ports[1].neighbours_to = PortId{0};
