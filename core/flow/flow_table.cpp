@@ -115,7 +115,10 @@ FlowTable::FlowTable(const Options& options, std::span<std::byte> storage)
   std::memset(storage.data(), 0, storage_bytes(options));
   buckets_ = reinterpret_cast<Bucket*>(storage.data());
   slots_ = storage.data() + bucket_count_ * sizeof(Bucket);
-  for (std::uint32_t i = 0; i < capacity_; ++i) slot_at(i).previous = kNoSlot;
+  for (std::uint32_t i = 0; i < capacity_; ++i) {
+    slot_at(i).previous = kNoSlot;
+    slot_at(i).entry = FlowEntry{};
+  }
   for (std::uint32_t i = 0; i <= kReported; ++i) lists_[i] = {kListFlag | i, kListFlag | i};
 }
 
@@ -276,6 +279,7 @@ void FlowTable::erase(std::uint32_t slot, Instant now) noexcept {
   Slot& state = slot_at(slot);
   index_erase(home_of(state.key), slot);
   list_remove(slot);
+  state.entry = FlowEntry{};
   state.previous = kNoSlot;
   state.next = kNoSlot;
   state.until_ns = now_ns_ + rest_ns_;

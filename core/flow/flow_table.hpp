@@ -92,7 +92,9 @@ class FlowTable {
   /// not an error. Drop as DropReason::kTableFull.
   [[nodiscard]] std::uint32_t insert(const FlowKey& key, Instant now) noexcept;
 
-  /// The parts of a live flow, valid until its erase(). Slots must be below capacity().
+  /// The parts of a live flow, valid until its erase(). Slots must be below capacity(). Between two
+  /// flows a slot's entry is FlowEntry{}, so that an owner who sets `chain` can tell from it alone,
+  /// in the line that he reads anyhow, whether the flow that he means is still there.
   [[nodiscard]] FlowEntry& entry(std::uint32_t slot) noexcept { return slot_at(slot).entry; }
   [[nodiscard]] const FlowEntry& entry(std::uint32_t slot) const noexcept {
     return slot_at(slot).entry;

@@ -36,8 +36,7 @@ Worker::Worker(Options options)
       worker_output_(options_.worker_count, PacketBatch{options_.memory}),
       instance_flows_(options_.instance_count_max),
       chain_flows_(options_.chain_version_count_max),
-      fresh_(std::make_unique<Fresh>()),
-      inline_batch_(options_.memory) {
+      fresh_(std::make_unique<Fresh>()) {
   SLUICE_CHECK(options_.ledger != nullptr);
   SLUICE_CHECK(std::uint64_t{options_.flows.flow_count_max} * options_.worker_count <=
                (1u << kFlowSlotBits));
@@ -121,7 +120,7 @@ void Worker::tick(Instant now) noexcept {
     if (snapshot_->services[index_of(route.service)].service.generates) lend(instance, now);
     if (route.channel->inline_runtime == nullptr) continue;
     route.channel->inline_runtime->tick(now);
-    run_inline(instance, now);
+    run_staged(instance, now);
   }
   flush_lanes(now);
   flush_workers(now);

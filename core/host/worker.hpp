@@ -125,7 +125,6 @@ class Worker {
     std::uint32_t lent = 0;
     std::uint32_t outstanding_max = 0;
   };
-  /// The parsed headers of a batch of fresh packets, beside it.
   struct Fresh;
   /// Where packets go that stand at the same step.
   struct Way {
@@ -136,12 +135,16 @@ class Worker {
 
   // Input.
   void receive(PacketBatch& batch, Instant now) noexcept;
-  bool parse_fresh(Fresh& fresh, Packet& packet, Instant now) noexcept;
+  bool parse_fresh(const Packet& packet, std::uint32_t place, Instant now) noexcept;
   bool parse_odd(const Packet& packet, FlowKey& key, std::uint8_t& tcp_flags, Instant now) noexcept;
   bool keep_own(const FlowKey& key, const Packet& packet, Instant now) noexcept;
   bool pass_unmatched(const Packet& packet, const Headers& headers,
                       std::span<const std::byte> bytes, Instant now) noexcept;
-  void steer_fresh(Fresh& fresh, Instant now) noexcept;
+  void steer_fresh(PacketBatch& batch, Instant now) noexcept;
+  std::uint32_t slot_of_fresh(const Packet& packet, std::uint32_t place, Instant now) noexcept;
+  void enter_chains(PacketBatch& batch, Instant now) noexcept;
+  [[nodiscard]] InstanceId common_inline(std::span<const Packet> packets,
+                                         const Way& way) const noexcept;
   void take_back(InstanceId instance, Instant now) noexcept;
   void take_from_worker(PacketBatch& batch, Instant now) noexcept;
   void adopt_generated(InstanceId instance, std::span<Packet> packets, Instant now) noexcept;
@@ -172,7 +175,10 @@ class Worker {
   void decide(const Packet& packet, Instant now) noexcept;
   void decide_all(std::span<const Packet> packets, Instant now) noexcept;
   [[nodiscard]] Way way_to(const ChainVersion& chain, Hop hop) const noexcept;
-  void go(const Packet& packet, std::uint32_t slot, const Way& way, Instant now) noexcept;
+  [[nodiscard]] bool has_its_flow(const Packet& packet) const noexcept;
+  void go_all(std::span<const Packet> packets, const Way& way, Instant now) noexcept;
+  [[nodiscard]] Pin pin_of(const Packet& packet, const Way& way) const noexcept;
+  [[nodiscard]] bool is_here(Pin pin, ServiceId service) const noexcept;
   [[nodiscard]] const ChainVersion* plain_chain_at(const Packet& packet) const noexcept;
   void decide_at_owner(const Packet& packet, Instant now) noexcept;
   void follow(const Packet& packet, const ChainVersion& chain, Hop hop, Instant now) noexcept;
@@ -180,7 +186,10 @@ class Worker {
                Instant now) noexcept;
   void deliver(const Packet& packet, std::uint8_t step, InstanceId instance, Instant now) noexcept;
   void stage(const Packet& packet, std::uint8_t step, InstanceId instance, Instant now) noexcept;
+  void stage_all(std::span<const Packet> packets, std::uint8_t step, InstanceId instance,
+                 Instant now) noexcept;
   void leave(const Packet& packet, PortId port, Instant now) noexcept;
+  void leave_all(std::span<const Packet> packets, const ChainVersion& chain, Instant now) noexcept;
   void drop(const Packet& packet, DropReason reason, Instant now) noexcept;
   void send_to_worker(std::uint16_t worker, const Packet& packet, Instant now) noexcept;
   void count_sent(std::span<const Packet> packets, PortId port, Instant now) noexcept;
@@ -188,7 +197,10 @@ class Worker {
   // Output.
   void flush_lanes(Instant now) noexcept;
   void flush_lane(InstanceId instance, Instant now) noexcept;
-  void run_inline(InstanceId instance, Instant now) noexcept;
+  void run_staged(InstanceId instance, Instant now) noexcept;
+  void run_inline(PacketBatch& batch, InstanceId instance, Instant now) noexcept;
+  void keep_held(PacketBatch& batch, InstanceId instance) noexcept;
+  void take_outbox(InstanceId instance, Instant now) noexcept;
   bool advance_inline(PacketBatch& batch, InstanceId& instance) noexcept;
   void flush_workers(Instant now) noexcept;
   void lend(InstanceId instance, Instant now) noexcept;
@@ -224,7 +236,6 @@ class Worker {
   std::vector<InstanceId> quarantined_;
   std::vector<InstanceId> touched_;
   std::unique_ptr<Fresh> fresh_;
-  PacketBatch inline_batch_;
   WorkerStatistics statistics_;
 
   static constexpr std::uint32_t kSpareCount = 128;
@@ -263,6 +274,7 @@ std::uint32_t Worker::gather(Io& io, Instant now) noexcept {
     if (options_.observer != nullptr && !batch.empty()) {
       options_.observer->received(now, PortId{i}, {batch.begin(), batch.size()});
     }
+    for (const Packet& packet : batch) __builtin_prefetch(options_.memory.bytes(packet).data());
     count += batch.size();
   }
   for (const InstanceId instance : own_) {

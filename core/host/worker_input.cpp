@@ -20,29 +20,33 @@ bool is_neighbour_discovery(const Headers& headers, std::span<const std::byte> b
 }  // namespace
 
 void Worker::receive(PacketBatch& batch, Instant now) noexcept {
-  Fresh& fresh = *fresh_;
-  fresh.size = 0;
   auto& port = statistics_.ports[batch[0].ingress];
   port.received_packets += batch.size();
-  for (Packet& packet : batch) {
+  std::uint32_t kept = 0;
+  for (const Packet& packet : batch) {
     port.received_bytes += packet.length;
-    if (parse_fresh(fresh, packet, now)) ++fresh.size;
+    if (!parse_fresh(packet, kept, now)) continue;
+    if (&batch[kept] != &packet) batch[kept] = packet;
+    ++kept;
   }
-  steer_fresh(fresh, now);
+  batch.resize(kept);
+  steer_fresh(batch, now);
 }
 
-/// Fills the next place of `fresh`. False when the packet needs no steering here: it was dropped,
-/// passed by, or handed to the worker of its flow.
-bool Worker::parse_fresh(Fresh& fresh, Packet& packet, Instant now) noexcept {
-  FlowKey& key = fresh.keys[fresh.size];
-  std::uint8_t& tcp_flags = fresh.tcp_flags[fresh.size];
+/// Fills `place` of what is known of the fresh packets. False when the packet needs no steering
+/// here: it was dropped, passed by, or handed to the worker of its flow.
+bool Worker::parse_fresh(const Packet& packet, std::uint32_t place, Instant now) noexcept {
+  Fresh& fresh = *fresh_;
+  FlowKey& key = fresh.keys[place];
+  std::uint8_t& tcp_flags = fresh.tcp_flags[place];
   const auto bytes = options_.memory.bytes(packet);
   if (read_plain_flow(bytes, PortId{packet.ingress}, key, tcp_flags)) [[likely]] {
     if (options_.worker_count > 1 && !keep_own(key, packet, now)) return false;
   } else if (!parse_odd(packet, key, tcp_flags, now)) {
     return false;
   }
-  fresh.packets[fresh.size] = packet;
+  fresh.homes[place] = flows_.home_of(key);
+  flows_.prefetch(fresh.homes[place]);
   return true;
 }
 
@@ -95,55 +99,98 @@ bool Worker::pass_unmatched(const Packet& packet, const Headers& headers,
   return true;
 }
 
-void Worker::steer_fresh(Fresh& fresh, Instant now) noexcept {
-  flows_.lookup({fresh.keys.data(), fresh.size}, {fresh.slots.data(), fresh.size}, now);
+/// Steers what parse_fresh() accepted, which fills `batch`.
+void Worker::steer_fresh(PacketBatch& batch, Instant now) noexcept {
+  Fresh& fresh = *fresh_;
+  const std::uint32_t count = batch.size();
+  flows_.lookup({fresh.keys.data(), count}, {fresh.homes.data(), count},
+                {fresh.slots.data(), count}, now);
   std::uint32_t known = 0;
-  for (std::uint32_t i = 0; i < fresh.size; ++i) {
-    Packet& packet = fresh.packets[i];
+  for (std::uint32_t i = 0; i < count; ++i) {
     std::uint32_t slot = fresh.slots[i];
-    const std::uint8_t tcp_flags = fresh.tcp_flags[i];
-    const bool opens = (tcp_flags & (kTcpSyn | kTcpAck | kTcpRst)) == kTcpSyn;
-    if (slot == kNoSlot || !flows_.live(slot)) {
-      // Its first packet may stand earlier in this batch.
-      flows_.lookup({&fresh.keys[i], 1}, {&slot, 1}, now);
+    const bool plain = slot != kNoSlot && (fresh.tcp_flags[i] & (kTcpFin | kTcpSyn | kTcpRst)) == 0;
+    if (!plain) [[unlikely]] {
+      slot = slot_of_fresh(batch[i], i, now);
+      if (slot == kNoSlot) continue;
     }
-    if (slot != kNoSlot && opens) reopen(slot);
-    if (slot == kNoSlot) {
-      ChainId chain = snapshot_->classifier->match(fresh.keys[i]);
-      if (chain == kNoChain) chain = chain_of_reply(fresh.keys[i], now);
-      if (chain == kNoChain) {
-        const auto bytes = options_.memory.bytes(packet);
-        const auto headers = parse(bytes);
-        if (!headers || !pass_unmatched(packet, *headers, bytes, now)) {
-          drop(packet, DropReason::kNoChain, now);
-        }
-        continue;
-      }
-      slot = start_flow(fresh.keys[i], snapshot_->active[index_of(chain)], now);
-      if (slot == kNoSlot) {
-        drop(packet, DropReason::kTableFull, now);
-        continue;
-      }
-    }
+    Packet& packet = batch[known];
+    if (known != i) packet = batch[i];
+    ++known;
     const FlowEntry& entry = flows_.entry(slot);
     packet.flow = flow_of(slot);
     packet.tag = entry.sticky_tag;
     packet.chain = entry.chain;
     packet.step = 0;
-    track_tcp(slot, tcp_flags, now);
-    if (known != i) fresh.packets[known] = packet;
-    ++known;
+    packet.verdict = Verdict::kUndecided;
   }
-  const std::span<const Packet> steered{fresh.packets.data(), known};
-  if (options_.observer != nullptr && known > 0) options_.observer->classified(now, steered);
-  Way way;
-  for (const Packet& packet : steered) {
-    if (way.chain == nullptr || way.chain->index != packet.chain) {
-      way = way_to(*chain_of(packet), Hop{Hop::Kind::kStep, 0});
+  batch.resize(known);
+  if (batch.empty()) return;
+  if (options_.observer != nullptr) {
+    options_.observer->classified(now, {batch.begin(), batch.size()});
+  }
+  enter_chains(batch, now);
+}
+
+/// The slot of a fresh packet that begins a flow, or whose TCP flags change one. kNoSlot: the
+/// packet belongs to none and has ended.
+std::uint32_t Worker::slot_of_fresh(const Packet& packet, std::uint32_t place,
+                                    Instant now) noexcept {
+  const FlowKey& key = fresh_->keys[place];
+  const std::uint8_t tcp_flags = fresh_->tcp_flags[place];
+  std::uint32_t slot = fresh_->slots[place];
+  const bool opens = (tcp_flags & (kTcpSyn | kTcpAck | kTcpRst)) == kTcpSyn;
+  // Its first packet may stand earlier in this batch.
+  if (slot == kNoSlot) flows_.lookup({&key, 1}, {&slot, 1}, now);
+  if (slot != kNoSlot && opens) reopen(slot);
+  if (slot == kNoSlot) {
+    ChainId chain = snapshot_->classifier->match(key);
+    if (chain == kNoChain) chain = chain_of_reply(key, now);
+    if (chain == kNoChain) {
+      const auto bytes = options_.memory.bytes(packet);
+      const auto headers = parse(bytes);
+      if (!headers || !pass_unmatched(packet, *headers, bytes, now)) {
+        drop(packet, DropReason::kNoChain, now);
+      }
+      return kNoSlot;
     }
-    ++statistics_.chains[index_of(way.chain->chain)].entered_packets;
-    go(packet, slot_of(packet.flow), way, now);
+    slot = start_flow(key, snapshot_->active[index_of(chain)], now);
+    if (slot == kNoSlot) {
+      drop(packet, DropReason::kTableFull, now);
+      return kNoSlot;
+    }
   }
+  track_tcp(slot, tcp_flags, now);
+  return slot;
+}
+
+/// Sends packets with their flows known to the first steps of their chains.
+void Worker::enter_chains(PacketBatch& batch, Instant now) noexcept {
+  const std::span<const Packet> packets{batch.begin(), batch.size()};
+  for (std::size_t begin = 0, end = 0; begin < packets.size(); begin = end) {
+    while (end < packets.size() && packets[end].chain == packets[begin].chain) ++end;
+    const ChainVersion& chain = *chain_of(packets[begin]);
+    statistics_.chains[index_of(chain.chain)].entered_packets += end - begin;
+    const Way way = way_to(chain, Hop{Hop::Kind::kStep, 0});
+    const auto run = packets.subspan(begin, end - begin);
+    if (run.size() == PacketBatch::kCapacity) {
+      // Staging them would fill their instance's batch, which would run at once.
+      if (const InstanceId instance = common_inline(run, way); instance != kNoInstance) {
+        run_inline(batch, instance, now);
+        return;
+      }
+    }
+    go_all(run, way, now);
+  }
+}
+
+/// The inline instance to which all of `packets` go, if nothing waits for it; else kNoInstance.
+InstanceId Worker::common_inline(std::span<const Packet> packets, const Way& way) const noexcept {
+  if (way.service == kNoService) return kNoInstance;
+  const InstanceId instance = own_inline_[index_of(way.service)];
+  if (instance == kNoInstance || lanes_[index_of(instance)].dirty) return kNoInstance;
+  bool same = true;
+  for (const Packet& packet : packets) same &= pin_of(packet, way).instance == index_of(instance);
+  return same ? instance : kNoInstance;
 }
 
 void Worker::take_back(InstanceId instance, Instant now) noexcept {
@@ -177,20 +224,21 @@ void Worker::take_back(InstanceId instance, Instant now) noexcept {
 }
 
 void Worker::take_from_worker(PacketBatch& batch, Instant now) noexcept {
-  Fresh& fresh = *fresh_;
-  fresh.size = 0;
-  for (Packet& packet : batch) {
+  std::uint32_t kept = 0;
+  for (const Packet& packet : batch) {
     if (packet.step == kStepLeaving) {
       port_output_[packet.target].push_back(packet);
     } else if (packet.verdict != Verdict::kUndecided) {
       decide(packet, now);
     } else if (packet.chain != kChainNone) {
       deliver(packet, packet.step, InstanceId{packet.target}, now);
-    } else if (parse_fresh(fresh, packet, now)) {
-      ++fresh.size;
+    } else if (parse_fresh(packet, kept, now)) {
+      if (&batch[kept] != &packet) batch[kept] = packet;
+      ++kept;
     }
   }
-  steer_fresh(fresh, now);
+  batch.resize(kept);
+  steer_fresh(batch, now);
 }
 
 /// Gives packets that an instance made a flow, in the first chain that has the instance's service.

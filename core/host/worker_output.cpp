@@ -20,7 +20,7 @@ void Worker::flush_lane(InstanceId instance, Instant now) noexcept {
   const InstanceRoute& route = snapshot_->instances[index_of(instance)];
   SLUICE_CHECK(route.channel != nullptr);
   if (route.channel->inline_runtime != nullptr) {
-    run_inline(instance, now);
+    run_staged(instance, now);
     return;
   }
   auto& statistics = statistics_.instances[index_of(instance)];
@@ -54,46 +54,66 @@ void Worker::flush_lane(InstanceId instance, Instant now) noexcept {
   if (count > 0) touch(instance);
 }
 
-/// Runs an inline function on what is staged for it, and on as long as the whole batch goes on to
-/// the next inline function together: a fused chain moves no descriptor.
-void Worker::run_inline(InstanceId instance, Instant now) noexcept {
-  PacketBatch batch = lane(instance).staged;
-  lane(instance).staged.clear();
+/// Runs an inline function on what is staged for it, out of the way of what will be staged while
+/// it runs.
+void Worker::run_staged(InstanceId instance, Instant now) noexcept {
+  PacketBatch& staged = lane(instance).staged;
+  PacketBatch batch{options_.memory};
+  batch.append({staged.begin(), staged.size()});
+  staged.clear();
+  run_inline(batch, instance, now);
+}
+
+/// Runs an inline function on `batch`, and on as long as the whole batch goes on to the next inline
+/// function together: a fused chain moves no descriptor.
+void Worker::run_inline(PacketBatch& batch, InstanceId instance, Instant now) noexcept {
   do {
     FunctionRuntime& runtime = *snapshot_->instances[index_of(instance)].channel->inline_runtime;
-    auto& statistics = statistics_.instances[index_of(instance)];
     if (!batch.empty()) {
+      auto& statistics = statistics_.instances[index_of(instance)];
       statistics.delivered_packets += batch.size();
       if (options_.observer != nullptr) {
         options_.observer->delivered(now, instance, {batch.begin(), batch.size()});
       }
       runtime.process(batch, now);
-      std::uint32_t kept = 0;
-      for (std::uint32_t i = 0; i < batch.size(); ++i) {
-        if (batch[i].verdict != Verdict::kHold) [[likely]] {
-          if (kept != i) batch[kept] = batch[i];
-          ++kept;
-          continue;
-        }
-        options_.ledger->hand_over({&batch[i], 1}, instance);
-        ++lane(instance).outstanding;
-      }
-      batch.resize(kept);
-      statistics.returned_packets += kept;
-      if (options_.observer != nullptr && kept > 0) {
-        options_.observer->returned(now, instance, {batch.begin(), kept});
+      keep_held(batch, instance);
+      statistics.returned_packets += batch.size();
+      if (options_.observer != nullptr && !batch.empty()) {
+        options_.observer->returned(now, instance, {batch.begin(), batch.size()});
       }
     }
-    const auto outbox = runtime.outbox();
-    for (std::size_t done = 0; done < outbox.size();) {
-      PacketBatch& input = lane(instance).input;
-      input.clear();
-      while (done < outbox.size() && !input.full()) input.push(outbox[done++]);
-      take_back(instance, now);
-    }
-    runtime.clear_outbox();
+    take_outbox(instance, now);
   } while (advance_inline(batch, instance));
   decide_all({batch.begin(), batch.size()}, now);
+}
+
+/// Notes what an inline function holds, and leaves the rest in `batch`.
+void Worker::keep_held(PacketBatch& batch, InstanceId instance) noexcept {
+  std::uint32_t kept = 0;
+  for (std::uint32_t i = 0; i < batch.size(); ++i) {
+    if (batch[i].verdict != Verdict::kHold) [[likely]] {
+      if (kept != i) batch[kept] = batch[i];
+      ++kept;
+      continue;
+    }
+    options_.ledger->hand_over({&batch[i], 1}, instance);
+    ++lane(instance).outstanding;
+  }
+  batch.resize(kept);
+}
+
+/// Takes what an inline function released or made.
+void Worker::take_outbox(InstanceId instance, Instant now) noexcept {
+  FunctionRuntime& runtime = *snapshot_->instances[index_of(instance)].channel->inline_runtime;
+  const auto outbox = runtime.outbox();
+  if (outbox.empty()) return;
+  for (std::size_t done = 0; done < outbox.size();) {
+    PacketBatch& input = lane(instance).input;
+    input.clear();
+    while (done < outbox.size() && !input.full()) input.push(outbox[done++]);
+    take_back(instance, now);
+  }
+  runtime.clear_outbox();
 }
 
 /// Moves a whole batch one step on when all its packets go to one inline function; else leaves it.
@@ -101,23 +121,18 @@ bool Worker::advance_inline(PacketBatch& batch, InstanceId& instance) noexcept {
   if (batch.empty()) return false;
   const Packet& first = batch[0];
   if (first.verdict != Verdict::kNext) return false;
-  bool same = true;
-  for (const Packet& packet : batch) {
-    same &=
-        packet.chain == first.chain && packet.step == first.step && packet.verdict == first.verdict;
-  }
-  if (!same) return false;
-  const ChainVersion& chain = *chain_of(first);
-  const Step& step = chain.steps[first.step];
-  if (step.copy || !step.branches.empty() || step.next.kind != Hop::Kind::kStep) return false;
-  const Step& next = chain.steps[step.next.step];
+  const ChainVersion* chain = plain_chain_at(first);
+  if (chain == nullptr) return false;
+  const Hop hop = chain->steps[first.step].next;
+  if (hop.kind != Hop::Kind::kStep) return false;
+  const Step& next = chain->steps[hop.step];
   const InstanceId follower = own_inline_[index_of(next.service)];
   if (next.copy || follower == kNoInstance) return false;
-  const ServiceRoute& current = snapshot_->services[index_of(step.service)];
-  if (current.service.sticky_bits != 0) return false;
+  bool same = true;
+  for (const Packet& packet : batch) same &= stands_as(packet, first);
+  if (!same) return false;
   instance = follower;
-  const std::uint8_t next_step = step.next.step;
-  for (Packet& packet : batch) packet.step = next_step;
+  for (Packet& packet : batch) packet.step = hop.step;
   return true;
 }
 

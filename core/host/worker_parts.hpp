@@ -15,12 +15,18 @@ inline constexpr std::uint8_t kReverseKnown = 0x04;
 inline constexpr std::uint8_t kStepLeaving = 0xff;
 inline constexpr std::uint16_t kChainNone = 0xffff;
 
+/// Whether two packets stand at the same step of the same chain, with the same verdict.
+inline bool stands_as(const Packet& packet, const Packet& other) {
+  return packet.chain == other.chain && packet.step == other.step &&
+         packet.verdict == other.verdict;
+}
+
+/// What is read of the headers of a batch of fresh packets, by their place in it.
 struct Worker::Fresh {
-  std::array<Packet, PacketBatch::kCapacity> packets;
   std::array<FlowKey, PacketBatch::kCapacity> keys;
+  std::array<FlowTable::Home, PacketBatch::kCapacity> homes;
   std::array<std::uint8_t, PacketBatch::kCapacity> tcp_flags;
   std::array<std::uint32_t, PacketBatch::kCapacity> slots;
-  std::uint32_t size = 0;
 };
 
 }  // namespace sluice

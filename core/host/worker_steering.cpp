@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include "core/chain/steering.hpp"
@@ -21,27 +22,54 @@ void Worker::stage(const Packet& packet, std::uint8_t step, InstanceId instance,
   if (to.staged.full()) flush_lane(instance, now);
 }
 
-/// What decide() does, for all packets that an instance gave back. Most of a batch stand at the
-/// same step and go on alike, so that is looked up once a run of them.
-void Worker::decide_all(std::span<const Packet> packets, Instant now) noexcept {
-  Way way;
-  std::uint32_t chain_and_step = ~0u;
-  for (const Packet& packet : packets) {
-    if (const std::uint32_t own = std::uint32_t{packet.chain} << 8 | packet.step;
-        own != chain_and_step) {
-      const ChainVersion* chain = plain_chain_at(packet);
-      way = chain == nullptr ? Way{} : way_to(*chain, chain->steps[packet.step].next);
-      chain_and_step = own;
+/// stage() for several.
+void Worker::stage_all(std::span<const Packet> packets, std::uint8_t step, InstanceId instance,
+                       Instant now) noexcept {
+  Lane& to = lane(instance);
+  while (!packets.empty()) {
+    const auto part = packets.first(std::min<std::size_t>(packets.size(), to.staged.room()));
+    const std::uint32_t staged_before = to.staged.size();
+    to.staged.append(part);
+    for (std::uint32_t i = staged_before; i < to.staged.size(); ++i) {
+      to.staged[i].step = step;
+      to.staged[i].verdict = Verdict::kUndecided;
     }
-    const std::uint32_t slot = slot_of(packet.flow);
-    const bool plain = way.chain != nullptr && packet.verdict == Verdict::kNext &&
-                       flows_.live(slot) && flows_.entry(slot).chain == packet.chain;
-    if (plain) {
-      go(packet, slot, way, now);
-    } else {
-      decide_at_owner(packet, now);
+    if (!to.dirty) {
+      to.dirty = true;
+      dirty_.push_back(instance);
     }
+    if (to.staged.full()) flush_lane(instance, now);
+    packets = packets.subspan(part.size());
   }
+}
+
+/// What decide() does, for all packets that an instance gave back. Most of a batch stand at the
+/// same step and go on alike, so what is the same for all is looked up once a run of them.
+void Worker::decide_all(std::span<const Packet> packets, Instant now) noexcept {
+  while (!packets.empty()) {
+    const Packet& first = packets.front();
+    const ChainVersion* chain = first.verdict == Verdict::kNext ? plain_chain_at(first) : nullptr;
+    std::size_t count = 0;
+    if (chain != nullptr) {
+      while (count < packets.size() && stands_as(packets[count], first) &&
+             has_its_flow(packets[count])) {
+        ++count;
+      }
+    }
+    if (count > 0) {
+      go_all(packets.first(count), way_to(*chain, chain->steps[first.step].next), now);
+    } else {
+      decide_at_owner(first, now);
+      count = 1;
+    }
+    packets = packets.subspan(count);
+  }
+}
+
+/// Whether the packet's flow is in this worker's table, in the chain in which the packet is.
+bool Worker::has_its_flow(const Packet& packet) const noexcept {
+  const std::uint32_t slot = slot_of(packet.flow);
+  return slot < flows_.capacity() && flows_.entry(slot).chain == packet.chain;
 }
 
 Worker::Way Worker::way_to(const ChainVersion& chain, Hop hop) const noexcept {
@@ -53,20 +81,34 @@ Worker::Way Worker::way_to(const ChainVersion& chain, Hop hop) const noexcept {
   return way;
 }
 
-/// follow(), with a short cut to the flow's instance where it has one.
-void Worker::go(const Packet& packet, std::uint32_t slot, const Way& way, Instant now) noexcept {
-  if (way.service != kNoService) {
-    const Pin pin = flows_.pins(slot)[way.hop.step];
-    if (pin.is_set()) {
-      const InstanceRoute& route = snapshot_->instances[pin.instance];
-      if (route.channel != nullptr && route.service == way.service &&
-          route.worker == options_.index) [[likely]] {
-        stage(packet, way.hop.step, InstanceId{pin.instance}, now);
-        return;
-      }
-    }
+/// follow() for packets that all go one way, with a short cut to their flows' instances where they
+/// have them.
+void Worker::go_all(std::span<const Packet> packets, const Way& way, Instant now) noexcept {
+  if (way.service == kNoService && way.hop.kind == Hop::Kind::kOut) {
+    leave_all(packets, *way.chain, now);
+    return;
   }
-  follow(packet, *way.chain, way.hop, now);
+  while (!packets.empty()) {
+    const Pin pin = way.service == kNoService ? Pin{} : pin_of(packets.front(), way);
+    if (!pin.is_set() || !is_here(pin, way.service)) {
+      follow(packets.front(), *way.chain, way.hop, now);
+      packets = packets.subspan(1);
+      continue;
+    }
+    std::size_t count = 1;
+    while (count < packets.size() && pin_of(packets[count], way) == pin) ++count;
+    stage_all(packets.first(count), way.hop.step, InstanceId{pin.instance}, now);
+    packets = packets.subspan(count);
+  }
+}
+
+Pin Worker::pin_of(const Packet& packet, const Way& way) const noexcept {
+  return flows_.pins(slot_of(packet.flow))[way.hop.step];
+}
+
+/// Whether a pin names a living instance of `service` that belongs to this worker.
+bool Worker::is_here(Pin pin, ServiceId service) const noexcept {
+  return is_alive(pin, service) && snapshot_->instances[pin.instance].worker == options_.index;
 }
 
 /// The chain of a packet at a step behind which nothing depends on its labels; else null.
@@ -240,6 +282,36 @@ void Worker::leave(const Packet& packet, PortId port, Instant now) noexcept {
   send_to_worker(route.worker, passed, now);
 }
 
+/// leave() by the chain's own port, for packets of flows of one chain.
+void Worker::leave_all(std::span<const Packet> packets, const ChainVersion& chain,
+                       Instant now) noexcept {
+  const std::size_t port = index_of(chain.to);
+  bool plain = port < snapshot_->ports.size() && snapshot_->ports[port].worker == options_.index;
+  if (plain) {
+    std::uint32_t length_max = 0;
+    for (const Packet& packet : packets) {
+      length_max = std::max<std::uint32_t>(length_max, packet.length);
+    }
+    plain = length_max <= snapshot_->ports[port].frame_size_max;
+  }
+  if (plain && chain.reverse != kNoChain && !chain.is_reverse) {
+    for (const Packet& packet : packets) {
+      plain &= (flows_.entry(slot_of(packet.flow)).flags & kReverseKnown) != 0;
+    }
+  }
+  if (!plain) {
+    for (const Packet& packet : packets) leave(packet, chain.to, now);
+    return;
+  }
+  auto& latency = statistics_.chains[index_of(chain.chain)].latency;
+  for (std::size_t begin = 0, end = 0; begin < packets.size(); begin = end) {
+    const std::uint64_t arrival = packets[begin].arrival;
+    while (end < packets.size() && packets[end].arrival == arrival) ++end;
+    latency.add(now - instant_from_ns(arrival), end - begin);
+  }
+  port_output_[port].insert(port_output_[port].end(), packets.begin(), packets.end());
+}
+
 void Worker::drop(const Packet& packet, DropReason reason, Instant now) noexcept {
   ++statistics_.drops[static_cast<std::size_t>(reason)];
   if (const ChainVersion* chain = chain_of(packet); chain != nullptr) {
@@ -253,13 +325,17 @@ void Worker::count_sent(std::span<const Packet> packets, PortId port, Instant no
   if (packets.empty()) return;
   auto& of_port = statistics_.ports[index_of(port)];
   of_port.sent_packets += packets.size();
-  for (const Packet& packet : packets) {
-    of_port.sent_bytes += packet.length;
-    const ChainVersion* chain = chain_of(packet);
+  for (std::size_t begin = 0, end = 0; begin < packets.size(); begin = end) {
+    std::uint64_t size_bytes = 0;
+    for (; end < packets.size() && packets[end].chain == packets[begin].chain; ++end) {
+      size_bytes += packets[end].length;
+    }
+    of_port.sent_bytes += size_bytes;
+    const ChainVersion* chain = chain_of(packets[begin]);
     if (chain == nullptr) continue;
     auto& of_chain = statistics_.chains[index_of(chain->chain)];
-    ++of_chain.left_packets;
-    of_chain.left_bytes += packet.length;
+    of_chain.left_packets += end - begin;
+    of_chain.left_bytes += size_bytes;
   }
   if (options_.observer != nullptr) options_.observer->sent(now, port, packets);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -26,6 +27,11 @@ class PacketBatch {
   void push(const Packet& packet) noexcept {
     SLUICE_CHECK(size_ < kCapacity);
     packets_[size_++] = packet;
+  }
+  void append(std::span<const Packet> packets) noexcept {
+    SLUICE_CHECK(packets.size() <= room());
+    std::copy(packets.begin(), packets.end(), end());
+    size_ += static_cast<std::uint32_t>(packets.size());
   }
   void clear() noexcept { size_ = 0; }
   /// Makes room to write `size` descriptors in place; the new ones are what stood there before.
