@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backends/dpdk/dpdk_memory.hpp"
+#include "backends/dpdk/pace.hpp"
 #include "core/host/packet_io.hpp"
 #include "core/packet/packet_batch.hpp"
 
@@ -23,16 +24,27 @@ class DpdkIo {
  public:
   /// `port_numbers` are DPDK's, by PortId.
   DpdkIo(const DpdkMemory& memory, std::vector<std::uint16_t> port_numbers)
-      : memory_(memory), numbers_(std::move(port_numbers)) {}
+      : memory_(memory), numbers_(std::move(port_numbers)), paces_(numbers_.size()) {}
+
+  /// Takes frames from `port` no faster; 0: as they come.
+  void set_pace(PortId port, Rate rate) { paces_[index_of(port)] = Pace{rate}; }
 
   /// What Packet::arrival says of all that is received from now on.
   void set_now(Instant now) noexcept { arrival_ = to_ns(now); }
 
   std::uint32_t receive(PortId port, PacketBatch& batch) noexcept {
     std::array<rte_mbuf*, PacketBatch::kCapacity> mbufs;
-    const std::uint16_t count = rte_eth_rx_burst(numbers_[index_of(port)], 0, mbufs.data(),
-                                                 static_cast<std::uint16_t>(batch.room()));
+    Pace& pace = paces_[index_of(port)];
+    const std::uint16_t due =
+        pace.due(instant_from_ns(arrival_), static_cast<std::uint16_t>(batch.room()));
+    if (due == 0) return 0;
+    const std::uint16_t count = rte_eth_rx_burst(numbers_[index_of(port)], 0, mbufs.data(), due);
     if (count == 0) return 0;
+    if (pace.holds()) {
+      std::uint64_t size_bytes = 0;
+      for (std::uint32_t i = 0; i < count; ++i) size_bytes += mbufs[i]->pkt_len;
+      pace.took(count, size_bytes);
+    }
     std::uint32_t lost = 0;
     const std::uint32_t before = batch.size();
     batch.resize(before + count);
@@ -124,6 +136,7 @@ class DpdkIo {
 
   const DpdkMemory& memory_;
   std::vector<std::uint16_t> numbers_;  ///< DPDK's, by PortId.
+  std::vector<Pace> paces_;             ///< By PortId.
   std::uint64_t arrival_ = 0;
 };
 static_assert(PacketIo<DpdkIo>);

@@ -112,6 +112,7 @@ Result<std::unique_ptr<DpdkPort>, std::string> DpdkPort::open(const PortSpec& sp
   port->name_ = spec.name;
   port->device_ = device.name;
   port->number_ = number;
+  port->pace_ = site.pace;
   if (const std::string problem = configure(number, spec, memory); !problem.empty()) {
     return unexpected(place + problem);
   }

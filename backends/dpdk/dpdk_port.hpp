@@ -25,6 +25,7 @@ class DpdkPort {
 
   [[nodiscard]] std::uint16_t number() const { return number_; }
   [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] Rate pace() const { return pace_; }  ///< As SitePort has it.
   /// Frames that the device lost before the host could take them, as far as it counts them.
   [[nodiscard]] std::uint64_t missed() const;
 
@@ -34,6 +35,7 @@ class DpdkPort {
   std::string name_;
   std::string device_;
   std::uint16_t number_ = 0;
+  Rate pace_;
 };
 
 }  // namespace sluice::dpdk

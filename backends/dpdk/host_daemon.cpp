@@ -163,8 +163,12 @@ void HostDaemon::make_workers() {
       thread.yields = std::find(site.instance_cores.begin(), site.instance_cores.end(),
                                 site.worker_cores[i]) != site.instance_cores.end();
     }
+    DpdkIo io{*memory_, numbers};
+    for (std::size_t j = 0; j < ports_.size(); ++j) {
+      io.set_pace(static_cast<PortId>(j), ports_[j]->pace());
+    }
     workers_.push_back(std::make_unique<WorkerThread>(std::make_unique<Worker>(std::move(worker)),
-                                                      DpdkIo{*memory_, numbers}, thread));
+                                                      std::move(io), thread));
   }
 }
 

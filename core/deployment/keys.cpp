@@ -62,7 +62,7 @@ constexpr std::string_view kRun[] = {"duration", "seed",     "sample",
                                      "warmup",   "checkers", "captures"};
 constexpr std::string_view kSiteTop[] = {"hosts"};
 constexpr std::string_view kSiteHost[] = {"ports", "cores", "huge_pages", "sleep_max", "metrics"};
-constexpr std::string_view kSitePort[] = {"interface", "vdev", "pci", "mac", "ip"};
+constexpr std::string_view kSitePort[] = {"interface", "vdev", "pci", "mac", "ip", "pace"};
 constexpr std::string_view kSiteCores[] = {"workers", "instances", "control"};
 
 constexpr std::size_t kSiteKindCount = 4;

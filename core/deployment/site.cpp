@@ -101,6 +101,16 @@ void read_addresses(Section& section, SitePort& port) {
   }
 }
 
+void read_pace(Section& section, SitePort& port) {
+  constexpr std::uint64_t kPaceMaxBps = 1'000'000'000'000;
+  const ConfigValue* value = section.value("pace");
+  if (value == nullptr) return;
+  port.pace = section.rate("pace", Rate{});
+  if (section.failed() || (port.pace.bps > 0 && port.pace.bps <= kPaceMaxBps)) return;
+  section.fail(value->place(), "pace", "out of range", value->describe(),
+               "a rate above 0, up to 1000 Gbps");
+}
+
 Failure check_port(const ConfigValue& value, const std::string& path, SitePort& port) {
   Section section(value, path, MapKind::kSitePort);
   std::string_view first;
@@ -116,6 +126,7 @@ Failure check_port(const ConfigValue& value, const std::string& path, SitePort& 
     port.kind = static_cast<SitePort::Kind>(i);
   }
   read_addresses(section, port);
+  read_pace(section, port);
   if (!first.empty()) read_device(section, port);
   if (auto error = section.close()) return error;
   if (!first.empty()) return std::nullopt;

@@ -24,6 +24,7 @@ struct SitePort {
   std::string device;
   std::string mac;  ///< "02:00:00:00:00:01"; empty: the device's own.
   std::string ip;   ///< "10.0.0.1" or "2001:db8::1"; empty: none.
+  Rate pace;        ///< Frames are taken from it no faster, if it never runs out; 0: as they come.
   Place place;
 };
 

@@ -205,7 +205,7 @@ int run(std::string_view program, std::span<const Group> groups, int argc, char*
     return 2;
   }
   Bench bench{arguments.effort, std::string{program}};
-  std::vector<Group> chosen{{"machine", bench_machine, 5}};
+  std::vector<Group> chosen{{"machine", bench_machine, 6}};
   std::ranges::copy_if(groups, std::back_inserter(chosen), [&](const Group& group) {
     return arguments.selected.empty() || std::ranges::count(arguments.selected, group.name) > 0;
   });

@@ -119,7 +119,7 @@ bool pin_thread(std::size_t index);
 [[nodiscard]] std::optional<double> cache_line_bounce_ns(std::uint64_t count);
 /// Nanoseconds to start the smallest program and see it end.
 [[nodiscard]] double fork_exec_ns();
-/// What the machine gives: rows machine.*. 5 steps.
+/// What the machine gives: rows machine.*. 6 steps.
 void bench_machine(Bench& bench);
 
 /// The whole of a benchmark program: reads the command line, measures the machine, runs the groups,

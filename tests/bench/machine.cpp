@@ -6,7 +6,10 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #if defined(__x86_64__)
@@ -47,6 +50,32 @@ double tsc_hz(double seconds) {
   (void)seconds;
   return 0;
 #endif
+}
+
+/// Per cent of the processors' time that others took while this process slept.
+std::optional<double> busy_percent(std::chrono::milliseconds time) {
+  struct Ticks {
+    double idle = 0;
+    double all = 0;
+  };
+  const auto read = [] {
+    Ticks ticks;
+    std::ifstream file{"/proc/stat"};
+    std::string name;
+    file >> name;
+    double each = 0;
+    for (int column = 0; column < 8 && file >> each; ++column) {
+      ticks.all += each;
+      if (column == 3 || column == 4) ticks.idle += each;  // Idle, and waiting for a disk.
+    }
+    return ticks;
+  };
+  const Ticks before = read();
+  std::this_thread::sleep_for(time);
+  const Ticks after = read();
+  const double all = after.all - before.all;
+  if (all <= 0) return std::nullopt;
+  return 100 * (1 - (after.idle - before.idle) / all);
 }
 
 double system_call_ns(int count) {
@@ -114,6 +143,10 @@ std::optional<double> cache_line_bounce_ns(std::uint64_t count) {
 }
 
 void bench_machine(Bench& bench) {
+  bench.progress("machine: what others take");
+  if (const auto busy = busy_percent(std::chrono::milliseconds{bench.pick(20, 500, 1000)})) {
+    bench.add_plain("machine.busy_with_others", *busy, "%");
+  }
   bench.progress("machine: cache line");
   const std::uint64_t bounces = bench.pick<std::uint64_t>(1000, 200'000, 500'000);
   if (cache_line_bounce_ns(1000)) {

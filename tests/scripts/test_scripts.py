@@ -163,6 +163,31 @@ class Scripts(unittest.TestCase):
         self.assertIn("load.svg", done.stdout)
         self.assertNotIn("list", done.stdout)
 
+    # The table of a benchmark.
+    def bench_table(self, *prefixes):
+        row = {"value": 12.345, "unit": "Mpps", "peer": None, "peer_value": None, "ratio": None,
+               "required": None, "aim": None}
+        judged = row | {"peer": "testpmd", "peer_value": 24.0, "ratio": 0.514, "required": 0.6}
+        rows = [row | {"id": "a.plain"}, judged | {"id": "a.missed"},
+                judged | {"id": "b.held", "ratio": 0.7, "aim": 0.9},
+                judged | {"id": "b.failed", "ratio": None}]
+        (self.folder / "bench.json").write_text(json.dumps(rows), encoding="utf-8")
+        done = self.run_command(str(ROOT / "scripts/bench_table.py"),
+                                str(self.folder / "bench.json"), *prefixes)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.splitlines()[2:]
+
+    def test_the_bench_table_shows_what_was_compared_and_what_was_missed(self):
+        self.assertEqual(self.bench_table(), [
+            "| `a.missed` | 12.3 Mpps | testpmd: 24 | **0.514** | 0.6 |  |",
+            "| `b.held` | 12.3 Mpps | testpmd: 24 | 0.7 | 0.6 | 0.9 |",
+            "| `b.failed` | 12.3 Mpps | testpmd: 24 | **none** | 0.6 |  |",
+        ])
+
+    def test_the_bench_table_shows_the_rows_that_are_named(self):
+        shown = self.bench_table("a.")
+        self.assertEqual([line.split("`")[1] for line in shown], ["a.plain", "a.missed"])
+
     def test_a_folder_without_a_summary_is_a_failure(self):
         done = self.run_command(str(ROOT / "scripts/summary.py"), str(self.folder))
         self.assertEqual(done.returncode, 1)

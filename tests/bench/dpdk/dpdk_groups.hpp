@@ -11,6 +11,7 @@ void bench_peers(Bench& bench);     // bench_forwarding.cpp
 void bench_inline(Bench& bench);
 void bench_hop(Bench& bench);
 void bench_slope(Bench& bench);  // bench_hosts.cpp
+void bench_latency(Bench& bench);
 void bench_idle(Bench& bench);
 void bench_start(Bench& bench);
 

@@ -50,7 +50,15 @@ Result<ForwarderSetup, std::string> Lab::setup(const Setting& setting) {
 }
 
 bool wanted(const Bench& bench, const Setting& setting) {
-  return bench.effort() != Effort::kSmoke || setting.suffix[0] == '\0';
+  switch (bench.effort()) {
+    case Effort::kSmoke:
+      return setting.suffix[0] == '\0';
+    case Effort::kQuick:
+      return setting.flow_count == kSettings[0].flow_count;
+    case Effort::kFull:
+      break;
+  }
+  return true;
 }
 
 void leave_out(const std::string& id, const std::string& why) {

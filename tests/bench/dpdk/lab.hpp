@@ -38,7 +38,7 @@ class Lab {
   int folder_count_ = 0;
 };
 
-/// The smallest of kSettings in a smoke run, where the others would only take time.
+/// Of kSettings the first in a smoke run, those with few flows in a quick one.
 [[nodiscard]] bool wanted(const Bench& bench, const Setting& setting);
 
 /// Says on stderr why there is no such row.

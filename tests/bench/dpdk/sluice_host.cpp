@@ -57,10 +57,13 @@ std::string deployment_text(const SluiceHost::Options& options) {
 
 std::string site_text(const SluiceHost::Options& options) {
   const ForwarderSetup& setup = options.setup;
+  const std::string pace =
+      options.pace_bps == 0 ? "" : ", pace: " + std::to_string(options.pace_bps) + " bps";
   return "hosts:\n"
          "  h1:\n"
          "    ports: {p0: {vdev: \"" +
-         options.source.value_or(source_device(setup)) + "\"}, p1: {vdev: \"" + sink_device() +
+         options.source.value_or(source_device(setup)) + "\"" + pace + "}, p1: {vdev: \"" +
+         sink_device() +
          "\"}}\n"
          "    cores: {workers: [" +
          std::to_string(setup.forwarding_core) + "], instances: [" +

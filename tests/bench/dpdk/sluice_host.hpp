@@ -27,6 +27,7 @@ class SluiceHost final : public Forwarder {
     std::string sleep_max = "0 ms";
     /// The port that packets come from, if it is not the endless capture.
     std::optional<std::string> source{};
+    std::uint64_t pace_bps = 0;  ///< Of frame bytes from the source; 0: all it gives.
   };
 
   /// Whether this build has one.

@@ -77,6 +77,8 @@ TEST(Site, SaysWhatTheFileSays) {
   EXPECT_EQ(host.ports[0]->ip, "10.0.0.1");
   EXPECT_EQ(host.ports[1]->kind, SitePort::Kind::kVdev);
   EXPECT_EQ(host.ports[1]->device, "net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap");
+  EXPECT_EQ(host.ports[0]->pace.bps, 0u);
+  EXPECT_EQ(host.ports[1]->pace.bps, 2'000'000'000u);
   EXPECT_EQ(host.ports[1]->place.to_string(), "site.yaml:6:7");
   EXPECT_THAT(host.worker_cores, ElementsAre(0u, 1u));
   EXPECT_THAT(host.instance_cores, ElementsAre(1u));
