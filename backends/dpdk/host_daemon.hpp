@@ -90,6 +90,9 @@ class HostDaemon {
   void carry_out(const PostMessage& command);
   void carry_out(const Publish& command);
   void carry_out(const ReclaimInstance& command);
+  // Answers to a Reconfigure, which nobody sends yet.
+  void carry_out(const Renumbered&) {}
+  void carry_out(const ReconfigureEnded&) {}
   void carry_out(const Note& command);
   void read_answers();
   void interval();
