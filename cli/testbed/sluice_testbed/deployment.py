@@ -132,6 +132,9 @@ class Deployment:
                 raise Problem(place, "a testbed disturbs only links whose frames it sends itself",
                               f"{fault.port}, which real clients are behind",
                               "a port without them; or sluice sim")
+        if self.json["changes"]:
+            raise Problem(f"{self.file}: changes[0]", "a testbed cannot change chains yet",
+                          "changes", "none; or sluice sim")
         for number, source in enumerate(self.sources):
             if source.client_port.split(".")[0] != source.server_port.split(".")[0]:
                 raise Problem(f"{self.file}: traffic[{number}]", "its ports are of two hosts",

@@ -38,6 +38,20 @@ class HostDaemon:
         self.child = Child(f"host-{name}", network.of_host(name), command, folder,
                            death_signal="TERM")
         self.killed = False
+        self.received_packets = {}  # By the port's full name, at the end of the load.
+
+    def remember_ports(self):
+        if not self.killed:
+            self.received_packets = {f"{self.name}.{port['name']}": port["received_packets"]
+                                     for port in self.status().get("ports", [])}
+
+    @property
+    def results_so_far(self):
+        """Its folder of results; of a killed one, which never got to name it, the unfinished."""
+        if os.path.isdir(self.results):
+            return self.results
+        parent, name = os.path.split(self.results)
+        return os.path.join(parent, f".{name}.partial-{self.child.pid}")
 
     @property
     def versions(self):

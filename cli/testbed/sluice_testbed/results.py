@@ -64,12 +64,14 @@ class Measured:
         self.series = series.Series(deployment.duration_ns)
         self.events = []
         self.hosts = {}  # Summaries of the daemons, by host.
+        self.taken = {}  # Packets that hosts took from their ports, by port.
         self.ports = {}  # Summaries of sluice-traffic, by port.
         self.clients = {}  # What clients measured, by source; with "retransmissions".
         self.fault_counts = {}
 
-    def add_host(self, name, folder):
+    def add_host(self, name, folder, received_packets):
         """A killed daemon has written less, a paused one late; what there is counts."""
+        self.taken |= received_packets
         path = os.path.join(folder, "series.csv")
         if os.path.exists(path):
             for at, entity, metric, value, unit in series.read(path, self.shift_ns):
@@ -147,10 +149,18 @@ class Measured:
                  if any(port["link"].values())}
         if links:
             summary["links"] = links
+        if ports := {name: {"rx_missed": count} for name, count in self.missed().items()}:
+            summary["ports"] = ports
         summary["paths"] = self._paths()
         summary["events"] = self._event_counts()
         summary["faults"] = self.fault_counts
         return summary
+
+    def missed(self):
+        """What was on the wire to a host and did not get into it, by port."""
+        missed = {name: self.ports[name]["counted"]["tx_packets"] - count
+                  for name, count in self.taken.items() if name in self.ports}
+        return {name: count for name, count in missed.items() if count > 0}
 
     def _sum(self, key):
         return sum(host.get(key, 0) for host in self.hosts.values())
@@ -235,6 +245,8 @@ class Measured:
             if port["received"]["missed"]:
                 lines.append(f"{name}: {port['received']['missed']} frames that arrived were not "
                              "counted")
+        lines += [f"{name}: {count} packets were lost on the way into the host, which did not come "
+                  "round in time" for name, count in self.missed().items()]
         for name, result in self.clients.items():
             late = result["late_max_ns"] * 1e-9
             if late > 0.1:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -78,6 +79,7 @@ class Testbed:
         self.faults = None
         self.zero_ns = 0  # CLOCK_MONOTONIC at the start of the run.
         self.host_zero_ns = 0  # And at that of the daemons' results.
+        self.timing = {}
 
     def now_ns(self):
         return time.monotonic_ns() - self.zero_ns
@@ -186,6 +188,7 @@ class Testbed:
 
     def end_run(self, complete):
         """From the outside in: the load first, then the hosts, with nothing under way any more."""
+        wall = (time.monotonic_ns() - self.host_zero_ns) * 1e-9
         deadline = time.monotonic() + SETTLE_SECONDS
         load_children = [*self.traffic.values(), *(driver.child for driver in self.drivers)]
         for child in load_children:
@@ -195,7 +198,14 @@ class Testbed:
         if self.faults is not None:
             self.faults.release_all()
         for host in self.hosts.values():
+            if complete:
+                host.remember_ports()
             host.stop()
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = used.ru_utime + used.ru_stime
+        cores = len(os.sched_getaffinity(0))
+        self.timing = {"wall_s": wall, "cpu_s": cpu, "cores": cores,
+                       "cpu_share": cpu / (wall * cores)}
         if complete:
             self.look_at_ends()
 
@@ -224,7 +234,7 @@ class Testbed:
     def write(self, results, complete, reached_ns):
         measured = Measured(self.deployment, self.host_zero_ns - self.zero_ns)
         for name, host in self.hosts.items():
-            measured.add_host(name, host.results)
+            measured.add_host(name, host.results_so_far, host.received_packets)
         for name, child in self.traffic.items():
             measured.add_port(name, self.folder.file(f"port-{name}"), child.output)
         for driver, servers in zip(self.drivers, self.servers):
@@ -241,6 +251,7 @@ class Testbed:
             measured.write_events(target.file("events.jsonl"))
             self.copy_captures(target)
             target.write_json("summary.json", measured.summary(reached_ns))
+            target.write_json("timing.json", self.timing)
             target.write_json("manifest.json", manifest(self.deployment, self.options.command,
                                                         complete, self.versions()))
             target.finish()

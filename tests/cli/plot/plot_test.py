@@ -87,6 +87,27 @@ class Plot(unittest.TestCase):
         with open(stem + ".png", "rb") as png:
             self.assertEqual(png.read(8), b"\x89PNG\r\n\x1a\n")
 
+    def test_a_small_load_has_a_smaller_unit(self):
+        folder = self.write_run()
+        path = os.path.join(folder, "series.csv")
+        with open(path, "w", encoding="utf-8") as series:
+            series.write("time,entity,metric,value,unit\n1,traffic,offered_bps,9e7,bit/s\n"
+                         "2,traffic,offered_bps,9.9e7,bit/s\n")
+        self.plot(folder)
+        self.assertIn("load (Mbps)", self.texts(os.path.join(folder, "plot.svg")))
+
+    def test_two_runs_show_the_sum_over_ports(self):
+        folders = [self.write_run("a"), self.write_run("b")]
+        for folder in folders:
+            with open(os.path.join(folder, "series.csv"), "a", encoding="utf-8") as series:
+                series.write("1,port:all,delivered_bps,1e9,bit/s\n")
+        output = os.path.join(self.root, "both")
+        self.plot(*folders, "-o", output)
+        self.assertIn("delivered by all ports", self.texts(output + ".svg"))
+        self.assertNotIn("delivered h1.p1", self.texts(output + ".svg"))
+        self.plot(folders[0])  # A run by itself shows its ports.
+        self.assertIn("delivered h1.p1", self.texts(os.path.join(folders[0], "plot.svg")))
+
     def test_the_same_results_give_the_same_bytes(self):
         folder = self.write_run()
         copies = []

@@ -20,6 +20,8 @@ import time
 WRONG = os.environ.get("STAND_IN", "")
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
+SO_RCVBUFFORCE = 33
+BUFFER_BYTES = 64 << 20  # For a machine that does not let us run for a while.
 
 
 def option(name):
@@ -29,6 +31,7 @@ def option(name):
 def open_wire(interface):
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     wire.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+    wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
     wire.bind((interface, ETH_P_ALL))
     wire.setblocking(False)
     return wire

@@ -94,6 +94,19 @@ class Case(unittest.TestCase):
         yield process, namespaces() - self.before[0]
 
     @staticmethod
+    def pids_in(names):
+        """Of the processes in network namespaces."""
+        inodes = {os.stat(f"/run/netns/{name}").st_ino for name in names}
+        pids = []
+        for path in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if os.stat(path / "ns/net").st_ino in inodes:
+                    pids.append(int(path.name))
+            except OSError:
+                pass  # Ended meanwhile.
+        return pids
+
+    @staticmethod
     def lives(pid):
         """Whether a process still does something; a zombie only waits for its parent."""
         try:
