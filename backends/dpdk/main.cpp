@@ -171,6 +171,8 @@ int serve(const Arguments& arguments, std::shared_ptr<const Deployment> deployme
                          .huge_pages = false,
                          .pci = pci,
                          .memory_mb = memory_mb,
+                         .folder = arguments.run_dir,
+                         .name = spec.name,
                          .extra = arguments.eal});
   if (!eal) {
     complain("sluice host: " + eal.error());
