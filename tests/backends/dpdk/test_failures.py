@@ -17,6 +17,7 @@ services:
   forward: {function: forward, instances: {min: 3, max: 4}}
 chains:
   out: {from: h1.p0, to: h1.p1, match: {proto: udp}, steps: [forward]}
+scaling: {up: {for: 1 h, drops: 0}}  # The place of a fourth instance stays free.
 """
 
 
