@@ -21,7 +21,6 @@ namespace {
 constexpr Duration kSampleInterval = std::chrono::milliseconds{10};
 constexpr std::uint64_t kIntervalsPerStatus = 10;
 constexpr std::uint32_t kWorkerRingCapacity = 4096;
-constexpr std::uint32_t kPinCountMin = 8;  ///< Room for longer chains that are applied later.
 
 }  // namespace
 
@@ -65,7 +64,7 @@ Result<void, std::string> HostDaemon::start() {
   if (auto opened = open_ports(); !opened) return opened;
   ledger_ = std::make_unique<BufferLedger>(memory_->packets());
   make_workers();
-  const Agent::Options agent = agent_options(*deployment_, host_);
+  const Agent::Options agent = agent_options(*deployment_, host_, HostGrowth::kChangeable);
   agent_ = std::make_unique<Agent>(agent);
   readings_ =
       std::make_unique<ReadingTable>(agent.instance_count_max, agent.chain_version_count_max);
@@ -141,10 +140,7 @@ void HostDaemon::make_workers() {
   std::vector<std::uint16_t> numbers;
   for (const auto& port : ports_) numbers.push_back(port->number());
   for (std::uint16_t i = 0; i < count; ++i) {
-    Worker::Options worker = worker_options(*deployment_, host_, i);
-    worker.chain_count_max = 256;
-    worker.flows.pin_count_max = std::max(worker.flows.pin_count_max, kPinCountMin);
-    worker.address_count_max = 0;
+    Worker::Options worker = worker_options(*deployment_, host_, i, HostGrowth::kChangeable);
     worker.flows.hash_key = flow_hash_key;
     worker.worker_hash_key = worker_hash_key;
     worker.memory = memory_->packets();

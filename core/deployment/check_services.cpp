@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "core/deployment/checker.hpp"
+#include "core/deployment/fingerprint.hpp"
 
 namespace sluice::deployment {
 namespace {
@@ -50,9 +51,18 @@ ConfigError with_shared_hint(ConfigError error, const ConfigValue& settings) {
 Failure make_program(Draft& draft, ServiceSpec& spec, const std::string& path) {
   const ProgramFactory* factory = draft.functions.find(spec.service.function);
   SLUICE_CHECK(factory != nullptr);
-  auto program = (*factory)(spec.settings, path, draft.read_file);
+  Fingerprint fingerprint;
+  fingerprint.add(spec.settings);
+  const FileReader read_file = [&](const std::string& file) {
+    auto bytes = draft.read_file(file);
+    fingerprint.add(file);
+    if (bytes) fingerprint.add(*bytes);
+    return bytes;
+  };
+  auto program = (*factory)(spec.settings, path, read_file);
   if (!program) return with_shared_hint(std::move(program.error()), spec.settings);
   spec.program = std::shared_ptr<const Program>(std::move(*program));
+  spec.fingerprint = fingerprint.text();
   spec.traits = spec.program->traits();
   spec.service.keeps_flow_state = spec.traits.keeps_flow_state;
   spec.service.generates = spec.traits.generates;

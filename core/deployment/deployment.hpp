@@ -89,6 +89,8 @@ struct ServiceSpec {
   Traits traits;         ///< Of `program`.
   ConfigValue settings;  ///< The function's own keys, a map; for the resolved file.
   Place function_place;  ///< Where the file names the function.
+  /// Stands for `settings` and the bytes of the files that they name; ServiceSettings has it.
+  std::string fingerprint;
   Cost cost;
   std::uint32_t instance_count_start = 1;  ///< Per host that runs it. Inline: one a worker.
   /// With instance_count_min and _max. Not enabled: the count stays as it starts.
