@@ -82,6 +82,7 @@ Result<void, std::string> HostDaemon::start() {
       ProcessSupervisor::Options{.host = spec().name,
                                  .program = options_.nf_program,
                                  .nf_socket = sockets + ".nf",
+                                 .container_folder = sockets + ".containers",
                                  .folder = options_.folder,
                                  .packets = memory_->packets(),
                                  .packets_fd = memory_->fd(),

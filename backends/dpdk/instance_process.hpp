@@ -42,7 +42,9 @@ struct InstanceProcess {
   SpawnedProcess process;
   bool is_child = false;  ///< Ours to reap; else it came by itself.
   bool welcomed = false;
-  std::string container;  ///< Its name with the container runtime; empty: none.
+  /// In a container: crun's own process, which is `process`, too, until the function's is known.
+  SpawnedProcess runtime;
+  std::string container;  ///< Its name with crun; empty: none.
 
   Instant spawned{};
   Duration start_time{};           ///< From spawn to Ready; 0 before.

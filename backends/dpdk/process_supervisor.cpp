@@ -1,6 +1,5 @@
 #include "backends/dpdk/process_supervisor.hpp"
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -18,7 +17,6 @@ namespace sluice::dpdk {
 namespace {
 
 constexpr Duration kJoinLimit = std::chrono::seconds{5};   ///< From spawn to Ready.
-constexpr Duration kStopLimit = std::chrono::seconds{1};   ///< From the request to the end.
 constexpr Duration kHelloLimit = std::chrono::seconds{5};  ///< A stranger that says nothing.
 constexpr std::size_t kStrangerCountMax = 64;
 
@@ -159,20 +157,26 @@ Result<void, std::string> ProcessSupervisor::launch(InstanceProcess& instance,
   } else {
     auto ends = unix_socket::pair();
     if (!ends) return unexpected(ends.error());
-    std::vector<std::string> command = {options_.program};
+    std::string program = options_.program;
     if (const std::string& own = spec.traits.external_program; !own.empty()) {
-      command = {(std::filesystem::path{options_.folder} / own).string()};
+      program = (std::filesystem::path{options_.folder} / own).string();
     }
-    auto process = spawn(command, ends->second.get());
-    if (!process) return unexpected(process.error());
-    instance.process = std::move(*process);
     instance.is_child = true;
+    if (spec.service.run == RunMode::kContainer) {
+      auto done = launch_container(instance, program, ends->second.get());
+      if (!done) return done;
+    } else {
+      auto process = spawn({program}, ends->second.get());
+      if (!process) return unexpected(process.error());
+      instance.process = std::move(*process);
+    }
     instance.socket = std::move(ends->first);
     watch(instance.socket.get());
   }
-  by_fd_[instance.process.pidfd.get()] = instance.id;
+  const Fd& end = instance.container.empty() ? instance.process.pidfd : instance.runtime.pidfd;
+  by_fd_[end.get()] = instance.id;
   by_fd_[instance.socket.get()] = instance.id;
-  watch(instance.process.pidfd.get());
+  watch(end.get());
   if (!instance.is_child && !welcome(instance))
     return unexpected(std::string("it does not listen"));
   return {};
@@ -222,7 +226,7 @@ void ProcessSupervisor::stop(InstanceId id, Instant now) {
     callbacks_.ended(id, "stopped");
     return;
   }
-  instance->kill_at = now + kStopLimit;
+  instance->kill_at = now + kEndLimit;
 }
 
 void ProcessSupervisor::terminate(InstanceId id) {
@@ -233,7 +237,7 @@ void ProcessSupervisor::terminate(InstanceId id) {
     return;
   }
   // Its buffers come back only when the pidfd says that it is gone.
-  send_signal(instance->process.pidfd, SIGKILL);
+  kill_now(*instance);
 }
 
 void ProcessSupervisor::forget(InstanceId id) {
@@ -242,7 +246,11 @@ void ProcessSupervisor::forget(InstanceId id) {
 
 void ProcessSupervisor::handle_end(InstanceProcess& instance) {
   std::string how = "gone";
-  if (instance.is_child) how = reap(instance.process.pid);
+  if (!instance.container.empty()) {
+    how = leave_container(instance);
+  } else if (instance.is_child) {
+    how = reap(instance.process.pid);
+  }
   release_fds(instance);
   const bool joined = instance.state == InstanceProcess::State::kServing;
   instance.state = InstanceProcess::State::kEnded;
@@ -252,15 +260,16 @@ void ProcessSupervisor::handle_end(InstanceProcess& instance) {
 }
 
 void ProcessSupervisor::end_all() {
+  for (const auto& [id, instance] : instances_) kill_now(*instance);
   for (const auto& [id, instance] : instances_) {
-    if (instance->process.pidfd) send_signal(instance->process.pidfd, SIGKILL);
+    if (instance->process.pidfd) (void)wait_for(instance->process.pidfd, kEndLimit);
+    if (!instance->container.empty()) {
+      (void)leave_container(*instance);
+    } else if (instance->is_child) {
+      (void)reap(instance->process.pid);
+    }
   }
-  for (const auto& [id, instance] : instances_) {
-    if (!instance->process.pidfd) continue;
-    pollfd end{.fd = instance->process.pidfd.get(), .events = POLLIN, .revents = 0};
-    ::poll(&end, 1, static_cast<int>(kStopLimit / std::chrono::milliseconds{1}));
-    if (instance->is_child) (void)reap(instance->process.pid);
-  }
+  end_containers();
 }
 
 // --- Events --------------------------------------------------------------------------------------
@@ -279,6 +288,8 @@ bool ProcessSupervisor::handle(int fd, Instant now) {
   InstanceProcess& instance = *instances_.at(found->second);
   if (fd == instance.process.pidfd.get()) {
     handle_end(instance);
+  } else if (fd == instance.runtime.pidfd.get()) {
+    handle_runtime_end(instance);
   } else {
     handle_socket(instance, now);
   }
@@ -303,7 +314,8 @@ void ProcessSupervisor::handle_socket(InstanceProcess& instance, Instant now) {
       stop_reading();
       return;  // It ends by itself, or at the limit for joining.
     }
-    if (!welcome(instance)) terminate(instance.id);
+    const bool known = instance.container.empty() || find_first_process(instance);
+    if (!known || !welcome(instance)) terminate(instance.id);
     return;
   }
   wire::Ready ready;
@@ -329,6 +341,7 @@ void ProcessSupervisor::handle_socket(InstanceProcess& instance, Instant now) {
 }
 
 void ProcessSupervisor::tick(Instant now) {
+  collect_containers();
   std::vector<InstanceId> late;
   for (const auto& [id, instance] : instances_) {
     const bool slow_to_join = instance->state == InstanceProcess::State::kJoining &&

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backends/dpdk/instance_process.hpp"
+#include "backends/process/container.hpp"
 #include "backends/process/unix_socket.hpp"
 #include "core/deployment/deployment.hpp"
 #include "core/deployment/site.hpp"
@@ -23,10 +24,11 @@ namespace sluice::dpdk {
 class ProcessSupervisor {
  public:
   struct Options {
-    std::string host;       ///< Name of the host, for messages and names of memory.
-    std::string program;    ///< Path of sluice-nf, which runs built-in functions.
-    std::string nf_socket;  ///< Path of the socket for NFs that come by themselves.
-    std::string folder;     ///< What paths in the deployment file are relative to.
+    std::string host;              ///< Name of the host, for messages and names of memory.
+    std::string program;           ///< Path of sluice-nf, which runs built-in functions.
+    std::string nf_socket;         ///< Path of the socket for NFs that come by themselves.
+    std::string container_folder;  ///< Path of the folder for containers, made when one is needed.
+    std::string folder;            ///< What paths in the deployment file are relative to.
     PacketMemory packets;
     int packets_fd = -1;
     int epoll_fd = -1;  ///< Where pidfds and sockets are watched; see handle().
@@ -70,6 +72,8 @@ class ProcessSupervisor {
   [[nodiscard]] InstanceProcess* find(InstanceId instance);
 
  private:
+  static constexpr Duration kEndLimit = std::chrono::seconds{1};  ///< From request to end.
+
   /// A process that came by itself and has not been given an instance yet.
   struct Stranger {
     Fd socket;
@@ -79,6 +83,14 @@ class ProcessSupervisor {
 
   Result<void, std::string> set_up(InstanceProcess& instance, const ServiceSpec& spec);
   Result<void, std::string> launch(InstanceProcess& instance, const ServiceSpec& spec);
+  Result<void, std::string> launch_container(InstanceProcess& instance, const std::string& program,
+                                             int socket);
+  bool find_first_process(InstanceProcess& instance);
+  void handle_runtime_end(InstanceProcess& instance);
+  std::string leave_container(InstanceProcess& instance);
+  void collect_containers();
+  void end_containers();
+  static void kill_now(const InstanceProcess& instance);
   void start_inline(InstanceProcess& instance, const ServiceSpec& spec);
   [[nodiscard]] InstanceDescription describe(const InstanceProcess& instance,
                                              const ServiceSpec& spec) const;
@@ -101,6 +113,10 @@ class ProcessSupervisor {
   std::map<int, InstanceId> by_fd_;
   std::map<int, Stranger> strangers_;
   std::optional<Stranger> offered_;  ///< Taken by the next start().
+  std::optional<container::Folder> containers_;
+  std::uint64_t container_count_ = 0;
+  /// What crun still has to tidy up, by the name of the container; its function is gone.
+  std::map<std::string, SpawnedProcess> leaving_;
 };
 
 }  // namespace sluice::dpdk

@@ -1,5 +1,6 @@
 #include "backends/process/spawn.hpp"
 
+#include <poll.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -13,6 +14,11 @@ namespace sluice {
 
 Fd open_pidfd(pid_t pid) {
   return Fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
+}
+
+bool wait_for(const Fd& pidfd, Duration limit) {
+  pollfd end{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&end, 1, static_cast<int>(limit / std::chrono::milliseconds{1})) > 0;
 }
 
 bool send_signal(const Fd& pidfd, int signal) {

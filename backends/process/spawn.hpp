@@ -7,6 +7,7 @@
 
 #include "backends/process/fd.hpp"
 #include "core/result.hpp"
+#include "core/units.hpp"
 
 namespace sluice {
 
@@ -26,6 +27,8 @@ struct SpawnedProcess {
 [[nodiscard]] std::string reap(pid_t pid);
 /// A descriptor by which the end of any process is seen; none when there is no such process.
 [[nodiscard]] Fd open_pidfd(pid_t pid);
+/// Waits for the end of the process of `pidfd`. @return Whether it came within `limit`.
+bool wait_for(const Fd& pidfd, Duration limit);
 /// Sends a signal to the very process of `pidfd`, never to another that got its number.
 bool send_signal(const Fd& pidfd, int signal);
 
