@@ -23,6 +23,14 @@ class Programs:
             found = beside if os.access(beside, os.X_OK) else shutil.which(f"sluice-{name}")
             setattr(self, name, found or f"sluice-{name}")
 
+    def need(self):
+        missing = [f"sluice-{name}" for name in ("check", "traffic", "host")
+                   if shutil.which(getattr(self, name)) is None]
+        if missing:
+            raise EnvironmentProblem("sluice testbed", "this build lacks programs",
+                                     ", ".join(missing),
+                                     "all of them: libdpdk-dev and -DSLUICE_DPDK=ON")
+
 
 def need_tools(names):
     """What Debian calls the package, by the program."""

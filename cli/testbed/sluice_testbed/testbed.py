@@ -24,6 +24,7 @@ LEAD_NS = 300_000_000  # From "all are ready" to the start of the run.
 OPEN_SECONDS = 60.0  # For captures to be read.
 SETTLE_SECONDS = 10.0  # For traffic programs and clients to end after the run.
 TURN_SECONDS = 0.05
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def say(text):
@@ -31,7 +32,7 @@ def say(text):
 
 
 class Interrupted(Exception):
-    """SIGINT or SIGTERM: what was measured so far is kept."""
+    """A signal asked for the end: what was measured so far is kept."""
 
 
 def interrupt(*_):
@@ -41,30 +42,35 @@ def interrupt(*_):
 
 def ignore_interrupts():
     """What follows is the end in good order, which another Ctrl-C must not break off."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
 def uninterrupted():
     """For steps that no child is started in: it would inherit that it does not listen."""
-    both = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, both)
+    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
 
 
 def catch_interrupts():
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in INTERRUPTS:
         signal.signal(number, interrupt)
+
+
+def restore_interrupts():
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Testbed:
     def __init__(self, file, programs, options):
         self.programs = programs
         self.options = options
+        programs.need()
         self.deployment = load(file, programs)
         clients = {source.client for source in self.deployment.sources}
         need_tools(["ip", "nsenter", "setpriv", "ethtool", "sysctl"] +

@@ -8,6 +8,7 @@ DPDK. Needs root and network namespaces; without, it ends with 77.
 import pathlib
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -82,7 +83,7 @@ class Testbed(support.Case):
     # --- Ends ------------------------------------------------------------------------------------
 
     def test_ctrl_c_keeps_what_was_measured_and_leaves_nothing(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.running(self.write(deployment(duration="20 h"))) as (process, _):
                 process.send_signal(number)
                 out, _ = self.finish(process, 130)
@@ -268,6 +269,20 @@ class Testbed(support.Case):
         _, err = self.run_testbed(self.write(file), "--results", "out", "--no-plot")
         self.assertRegex(err, r"\d+ real cores for 60 slots of the file")
 
+    def test_who_is_not_root_is_told(self):
+        done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                               self.programs / "sluice-testbed", "--clean"], cwd="/",
+                              capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout), (3, ""))
+        self.assertEqual(done.stderr, "sluice testbed: network namespaces need root; got user "
+                                      "65534; expected sudo sluice testbed ...\n")
+
+    def test_a_build_without_hosts_says_what_it_lacks(self):
+        (self.programs / "sluice-host").rename(self.programs / "away")
+        self.addCleanup((self.programs / "away").rename, self.programs / "sluice-host")
+        _, err = self.run_testbed(self.write(deployment()), code=3)
+        self.assertIn("this build lacks programs; got sluice-host", err)
+
     def test_help_has_an_example(self):
         out, _ = self.finish(self.start("--help"), 0)
         self.assertIn("sluice testbed experiments/autoscale-small", out)
@@ -276,6 +291,7 @@ class Testbed(support.Case):
 def make_programs(source, build):
     """A folder of programs in which the host is a stand-in."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-testbed-programs-"))
+    folder.chmod(0o755)  # For one test that is not root's.
     shutil.copy(source / "cli/testbed/sluice-testbed", folder)
     shutil.copytree(source / "cli/testbed/sluice_testbed", folder / "sluice_testbed",
                     ignore=shutil.ignore_patterns("__pycache__"))
