@@ -18,7 +18,12 @@ namespace sluice::conformance {
 namespace {
 
 void start_eal() {
-  static const auto eal = dpdk::Eal::start({.program = "conformance", .memory_mb = 64});
+  static const auto eal = [] {
+    dpdk::Eal::Options options;
+    options.memory_mb = 64;
+    options.extra = {"--no-telemetry"};
+    return dpdk::Eal::start(options);
+  }();
   SLUICE_CHECK(eal.has_value());
 }
 
