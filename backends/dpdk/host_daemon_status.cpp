@@ -38,8 +38,8 @@ void add(HostStatus& status, const WorkerStatistics& worker) {
 
 }  // namespace
 
-/// As of the last exchange of statistics, at most 100 ms ago, or 10 ms for who asks again and again;
-/// instances as they are now.
+/// As of the last exchange of statistics, at most 100 ms ago, or 10 ms for who asks again and
+/// again; instances as they are now.
 HostStatus HostDaemon::status() const {
   HostStatus status;
   status.host = spec().name;

@@ -154,6 +154,30 @@ std::string program_beside_us(const std::string& name) {
   return (self.parent_path() / name).string();
 }
 
+/// Null when no results are wanted.
+Result<std::unique_ptr<HostRecorder>> make_recorder(const Arguments& arguments,
+                                                    const Deployment& deployment,
+                                                    const HostSpec& spec) {
+  if (arguments.results.empty()) return std::unique_ptr<HostRecorder>{};
+  auto writer = cli::RunWriter::create(arguments.results);
+  if (!writer) return unexpected(writer.error());
+  const Instant zero = arguments.time_zero_ns >= 0
+                           ? instant_from_ns(static_cast<std::uint64_t>(arguments.time_zero_ns))
+                           : monotonic_now();
+  return std::make_unique<HostRecorder>(std::move(*writer), deployment, spec.name, zero);
+}
+
+Result<void> finish(HostRecorder& recorder, const Deployment& deployment, const HostStatus& last,
+                    bool complete) {
+  cli::RunManifest manifest;
+  manifest.name = deployment.name;
+  manifest.question = deployment.description;
+  manifest.resolved_file = resolved_json(deployment);
+  manifest.seed = deployment.run.seed;
+  manifest.complete = complete;
+  return recorder.finish(last, manifest);
+}
+
 int serve(const Arguments& arguments, std::shared_ptr<const Deployment> deployment, HostId host,
           const SiteHost& site) {
   const HostSpec& spec = deployment->hosts[index_of(host)];
@@ -178,17 +202,10 @@ int serve(const Arguments& arguments, std::shared_ptr<const Deployment> deployme
     complain("sluice host: " + eal.error());
     return cli::kExitEnvironment;
   }
-  std::unique_ptr<HostRecorder> recorder;
-  if (!arguments.results.empty()) {
-    auto writer = cli::RunWriter::create(arguments.results);
-    if (!writer) {
-      complain(writer.error().to_string());
-      return cli::kExitEnvironment;
-    }
-    const Instant zero = arguments.time_zero_ns >= 0
-                             ? instant_from_ns(static_cast<std::uint64_t>(arguments.time_zero_ns))
-                             : monotonic_now();
-    recorder = std::make_unique<HostRecorder>(std::move(*writer), *deployment, spec.name, zero);
+  auto recorder = make_recorder(arguments, *deployment, spec);
+  if (!recorder) {
+    complain(recorder.error().to_string());
+    return cli::kExitEnvironment;
   }
   HostDaemon::Options options;
   options.run_dir = arguments.run_dir;
@@ -201,11 +218,11 @@ int serve(const Arguments& arguments, std::shared_ptr<const Deployment> deployme
   HostDaemon::Listener listener;
   listener.note = [&](Instant now, const Note& note) {
     spdlog::info("{}", log_line(note));
-    if (recorder) recorder->note(now, note);
+    if (*recorder) (*recorder)->note(now, note);
   };
   listener.complain = [](const std::string& text) { spdlog::warn("{}", text); };
   listener.status = [&](const HostStatus& status) {
-    if (recorder) recorder->record(status);
+    if (*recorder) (*recorder)->record(status);
   };
   HostDaemon daemon{deployment, host, std::move(options), std::move(listener)};
   if (auto started = daemon.start(); !started) {
@@ -218,14 +235,9 @@ int serve(const Arguments& arguments, std::shared_ptr<const Deployment> deployme
   daemon.run(signals.get());
   const std::vector<std::string> problems = daemon.shut_down();
   for (const std::string& problem : problems) complain("invariant broke: " + problem);
-  if (recorder) {
-    cli::RunManifest manifest;
-    manifest.name = deployment->name;
-    manifest.question = deployment->description;
-    manifest.resolved_file = resolved_json(*deployment);
-    manifest.seed = deployment->run.seed;
-    manifest.complete = problems.empty();
-    if (auto written = recorder->finish(daemon.final_status(), manifest); !written) {
+  if (*recorder) {
+    if (auto written = finish(**recorder, *deployment, daemon.final_status(), problems.empty());
+        !written) {
       complain(written.error().to_string());
       return cli::kExitEnvironment;
     }

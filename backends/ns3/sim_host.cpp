@@ -65,6 +65,7 @@ struct SimHost::InstanceCore {
   Instant wake_scheduled = Instant::max();
   Duration busy_before{};
   bool busy = false;
+  bool lacks_room = false;  ///< The function left packets in its ring.
   bool hung = false;
   bool ended = false;
 };
@@ -197,6 +198,7 @@ void SimHost::wake(InstanceCore& instance) {
 void SimHost::begin(InstanceCore& instance) {
   const Instant now = simulated_now();
   const auto packets = instance.runtime->take(now, options_.batch_max);
+  instance.lacks_room = packets.empty() && instance.channel.receive.size() > 0;
   if (packets.empty()) {
     if (instance.runtime->stop_requested()) {
       end_instance(instance.id);
@@ -264,8 +266,8 @@ void SimHost::tick(InstanceCore& instance) {
   // the next regular tick. A tick at this same moment would be followed by another one for ever.
   const bool idle = instance.channel.give_back.size() == waiting;
   if (idle && instance.runtime->runtime().function().wake_at() <= simulated_now()) return;
-  // What it had no room for when it came.
-  if (instance.channel.receive.size() > 0) {
+  // Only then: who was not told of a packet shall not find it by chance.
+  if (instance.lacks_room) {
     begin(instance);
   } else {
     schedule_wake_at(instance);
