@@ -286,10 +286,12 @@ bool ProcessSupervisor::handle(int fd, Instant now) {
   const auto found = by_fd_.find(fd);
   if (found == by_fd_.end()) return false;
   InstanceProcess& instance = *instances_.at(found->second);
+  // The event may be of a descriptor that was closed since, whose number a new one has: never
+  // believe that a process ended which still maps packet memory.
   if (fd == instance.process.pidfd.get()) {
-    handle_end(instance);
+    if (wait_for(instance.process.pidfd, Duration::zero())) handle_end(instance);
   } else if (fd == instance.runtime.pidfd.get()) {
-    handle_runtime_end(instance);
+    if (wait_for(instance.runtime.pidfd, Duration::zero())) handle_runtime_end(instance);
   } else {
     handle_socket(instance, now);
   }
