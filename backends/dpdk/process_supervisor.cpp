@@ -292,7 +292,7 @@ bool ProcessSupervisor::handle(int fd, Instant now) {
     if (wait_for(instance.process.pidfd, Duration::zero())) handle_end(instance);
   } else if (fd == instance.runtime.pidfd.get()) {
     if (wait_for(instance.runtime.pidfd, Duration::zero())) handle_runtime_end(instance);
-  } else {
+  } else if (wait_for(instance.socket, Duration::zero())) {
     handle_socket(instance, now);
   }
   return true;
