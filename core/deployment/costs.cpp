@@ -106,11 +106,11 @@ std::vector<std::string> entries_ignored(const Costs& costs, const Deployment& d
   for (const auto& [name, cost] : costs.functions) {
     if (functions.find(name) == nullptr) ignored.push_back("functions." + name);
   }
-  for (const auto& [name, cost] : costs.services) {
+  for (const auto& entry : costs.services) {
     const bool known = std::ranges::any_of(deployment.services, [&](const ServiceSpec& service) {
-      return service.service.name == name;
+      return service.service.name == entry.first;
     });
-    if (!known) ignored.push_back("services." + name);
+    if (!known) ignored.push_back("services." + entry.first);
   }
   return ignored;
 }
