@@ -8,33 +8,40 @@
 
 include(CMakePackageConfigHelpers)
 
-# All that an NF author needs: the NF interface, packets and headers, rings, flow keys.
+# All that an NF author needs: the NF interface, packets and headers, rings, flow keys, and what makes
+# a program an instance of a host.
 add_library(sluice_nf INTERFACE)
 add_library(sluice::nf ALIAS sluice_nf)
 set_target_properties(sluice_nf PROPERTIES EXPORT_NAME nf)
 target_link_libraries(sluice_nf INTERFACE
-  sluice::options sluice::base sluice::packet sluice::ring sluice::flow sluice::function)
+  sluice::options sluice::base sluice::packet sluice::ring sluice::flow sluice::function sluice::process)
 
 set(sluice_installed_libraries sluice_options sluice_nf)
-foreach(name base packet ring flow chain function functions host scaling)
+foreach(name base packet ring flow chain function functions host process scaling)
   if(TARGET sluice_${name})
     list(APPEND sluice_installed_libraries sluice_${name})
   endif()
 endforeach()
 
 set(sluice_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/sluice)
-install(TARGETS ${sluice_installed_libraries} EXPORT sluice ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(EXPORT sluice NAMESPACE sluice:: DESTINATION ${sluice_package_dir} FILE sluiceTargets.cmake)
-install(DIRECTORY core DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sluice
+# For NF authors alone: cmake --install BUILD --component development
+install(TARGETS ${sluice_installed_libraries} EXPORT sluice
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
+install(EXPORT sluice NAMESPACE sluice:: DESTINATION ${sluice_package_dir} FILE sluiceTargets.cmake
+  COMPONENT development)
+install(DIRECTORY core DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sluice COMPONENT development
   FILES_MATCHING PATTERN "*.hpp" PATTERN deployment EXCLUDE)
-install(FILES scaling/autoscaler.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sluice/scaling)
+install(DIRECTORY backends/process DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sluice/backends COMPONENT development
+  FILES_MATCHING PATTERN "*.hpp")
+install(FILES scaling/autoscaler.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sluice/scaling
+  COMPONENT development)
 
 configure_package_config_file(cmake/sluiceConfig.cmake.in ${PROJECT_BINARY_DIR}/sluiceConfig.cmake
   INSTALL_DESTINATION ${sluice_package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/sluiceConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/sluiceConfig.cmake ${PROJECT_BINARY_DIR}/sluiceConfigVersion.cmake
-  DESTINATION ${sluice_package_dir})
+  DESTINATION ${sluice_package_dir} COMPONENT development)
 
 # Every executable outside tests/ is a program of ours: `sluice` goes to bin, `sluice-VERB`, which only
 # `sluice` starts, to libexec (as git does it).

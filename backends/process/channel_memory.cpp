@@ -78,6 +78,11 @@ Result<ChannelMemory, std::string> ChannelMemory::attach(Fd fd, const Capacities
   if (!receive) return unexpected(receive.error());
   if (!give_back) return unexpected(give_back.error());
   if (!messages) return unexpected(messages.error());
+  // The rings' own word for it lies where the other side can change it.
+  if (receive->capacity() != capacities.receive || give_back->capacity() != capacities.give_back ||
+      messages->capacity() != capacities.messages) {
+    return unexpected(std::string("rings have other capacities than was said"));
+  }
   channel.receive_ = *receive;
   channel.give_back_ = *give_back;
   channel.messages_ = *messages;

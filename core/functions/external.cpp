@@ -14,7 +14,7 @@ std::unique_ptr<NetworkFunction> ExternalProgram::make_instance(const InstanceCo
 }
 
 ProgramResult make_external_program(const ConfigValue& config, const std::string& path,
-                                    const FileReader&) {
+                                    const FileReader& read_file) {
   MapReader reader(config, path);
   Traits traits;
   traits.name = "external";
@@ -33,6 +33,12 @@ ProgramResult make_external_program(const ConfigValue& config, const std::string
       settings != nullptr && !settings->is_map()) {
     reader.fail(settings->place(), "settings", "not a map", settings->describe(),
                 "a map, for the program");
+  }
+  for (const std::string& file : reader.strings("files")) {
+    if (const auto bytes = read_file(file); !bytes) {
+      reader.fail(reader.value("files")->place(), "files", "cannot read the file",
+                  "\"" + file + "\": " + bytes.error(), "files that the program asks for");
+    }
   }
   if (auto error = reader.finish()) return unexpected(*error);
   return std::make_unique<ExternalProgram>(std::move(traits));

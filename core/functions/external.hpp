@@ -11,9 +11,11 @@ namespace sluice {
 /// itself. So the file says what the host must know.
 ///
 /// Settings: `program` (its path; relative to the folder of the deployment file), `settings` (a
-/// map, handed to the program as it stands), and of its traits `keeps_flow_state`, `generates`,
-/// `bidirectional` (then its affinity is `session` unless the file says otherwise), all false by
-/// default. Labels, and whether it may be scaled, are keys of the service.
+/// map, handed to the program as it stands), `files` (a list of paths, relative likewise: the host
+/// reads them and sends them along, for in a container the program could not), and of its traits
+/// `keeps_flow_state`, `generates`, `bidirectional` (then its affinity is `session` unless the file
+/// says otherwise), all false by default. Labels, and whether it may be scaled, are keys of the
+/// service.
 class ExternalProgram final : public Program {
  public:
   explicit ExternalProgram(Traits traits) : traits_(std::move(traits)) {}

@@ -97,6 +97,18 @@ def wait_until(condition, what, seconds=SECONDS_MAX):
         time.sleep(POLL_SECONDS)
 
 
+def no_containers():
+    """What keeps this machine from containers, or an empty text."""
+    if shutil.which("crun") is None:
+        return "crun is not installed"
+    done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "--net", "true"],
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return "user namespaces cannot be made: " + done.stderr.strip()
+    hybrid = not pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    return "hybrid control groups need root" if hybrid and os.geteuid() != 0 else ""
+
+
 class Host:
     """One `sluice host`. Made by Case.start_host or Case.spawn_host."""
 

@@ -3,9 +3,7 @@
 import json
 import os
 import pathlib
-import shutil
 import signal
-import subprocess
 import unittest
 
 import daemon
@@ -24,18 +22,6 @@ chains:
 ONLY_BOXED = DEPLOYMENT.replace("[limit, boxed]", "[boxed]").replace("limit:", "unused:")
 
 
-def why_not():
-    """What keeps this machine from containers, or an empty text."""
-    if shutil.which("crun") is None:
-        return "crun is not installed"
-    done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "--net", "true"],
-                          capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        return "user namespaces cannot be made: " + done.stderr.strip()
-    hybrid = not pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
-    return "hybrid control groups need root" if hybrid and os.geteuid() != 0 else ""
-
-
 def proc(pid, name):
     return pathlib.Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8")
 
@@ -52,7 +38,7 @@ def is_running(pid):
         return False
 
 
-@unittest.skipIf(why_not(), why_not())
+@unittest.skipIf(daemon.no_containers(), daemon.no_containers())
 class Container(daemon.Case):
     def start_boxed(self, deployment=ONLY_BOXED, ports=None):
         host = self.start_host(deployment, ports)

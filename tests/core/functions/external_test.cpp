@@ -1,7 +1,9 @@
 #include "core/functions/external.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/functions/functions.hpp"
 #include "tests/core/functions/harness.hpp"
 
 namespace sluice::functions_test {
@@ -25,6 +27,25 @@ TEST(External, TakesItsTraitsFromTheFile) {
   EXPECT_TRUE((*rich)->traits().keeps_flow_state);
   EXPECT_TRUE((*rich)->traits().generates);
   EXPECT_TRUE((*rich)->traits().bidirectional);
+}
+
+TEST(External, ReadsTheFilesThatItIsToSendAlong) {
+  std::vector<std::string> asked;
+  const FileReader reader = [&](const std::string& path) -> Result<std::string, std::string> {
+    asked.push_back(path);
+    if (path == "absent") return unexpected(std::string("no such file"));
+    return "bytes of " + path;
+  };
+  const auto with_files = [&](std::vector<ConfigValue> files) {
+    return make_external_program(
+        map({{"program", text("./nf")}, {"files", list(std::move(files))}}), "services.it", reader);
+  };
+  ASSERT_TRUE(with_files({text("a"), text("b")}));
+  EXPECT_EQ(asked, (std::vector<std::string>{"a", "b"}));
+  const auto wrong = with_files({text("absent")});
+  ASSERT_FALSE(wrong);
+  EXPECT_THAT(wrong.error().to_string(), testing::HasSubstr("services.it.files: cannot read"));
+  EXPECT_THAT(wrong.error().to_string(), testing::HasSubstr("\"absent\": no such file"));
 }
 
 TEST(External, BuiltInFunctionsAreInThisProcess) {
