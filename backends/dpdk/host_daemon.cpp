@@ -398,8 +398,14 @@ nlohmann::ordered_json HostDaemon::operate(const std::string& verb, const nlohma
   ScaleRequest wanted;
   wanted.reason = "operator";
   if (verb == "start") {
-    const auto service = service_named(request.value("service", ""));
-    if (!service) return refuse("start: unknown service; got " + request.value("service", ""));
+    const std::string name = request.value("service", "");
+    const auto service = service_named(name);
+    if (!service) {
+      std::vector<std::string_view> names;
+      for (const ServiceSpec& each : deployment_->services) names.push_back(each.service.name);
+      return refuse("start: unknown service; got " + name + "; expected " +
+                    one_of_with_hint(name, names));
+    }
     wanted.kind = ScaleRequest::Kind::kStart;
     wanted.service = *service;
     const std::uint32_t before = agent_->instance_count(*service);

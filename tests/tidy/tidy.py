@@ -47,6 +47,8 @@ ARROWS = {
     "sim": ["core/deployment", "core/functions", "core/host", "scaling", "backends/ns3", "cli"],
     "cli": ["core/deployment", "core/functions", "cli/results"],
     "cli/results": ["core/packet"],
+    # The operator's side of a host's control socket.
+    "cli/ctl": ["cli", "backends/process"],
     "placement": ["core/deployment"],
     "bench": ["core/functions", "core/host", "sim", "backends/ns3"],
 }
@@ -194,7 +196,12 @@ def arrows(root):
     for folder in ARROWS:
         lists = [root / folder / "CMakeLists.txt"]
         if folder not in ("core", "scaling") and not folder.startswith("core/"):
-            lists += sorted((root / folder).rglob("*/CMakeLists.txt"))
+            below = sorted((root / folder).rglob("*/CMakeLists.txt"))
+            lists += [
+                each
+                for each in below
+                if folder_of(each.relative_to(root).as_posix()) == folder  # Else: its own line.
+            ]
         for cmake in lists:
             if not cmake.is_file():
                 continue
