@@ -101,6 +101,23 @@ std::vector<pid_t> children_of(pid_t pid) {
   return children;
 }
 
+/// Why nobody (the user) could not start `program` in a container; or an empty text.
+std::string closed_to_others(const fs::path& program) {
+  const auto lacks = [](const fs::path& path, mode_t needed) {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 && (status.st_mode & needed) != needed;
+  };
+  constexpr const char* kExpected = ", for in a container the program is nobody outside of it";
+  if (lacks(program.parent_path(), S_IXOTH)) {
+    return program.parent_path().string() + ": closed to other users; expected mode o+x" +
+           kExpected;
+  }
+  if (lacks(program, S_IROTH | S_IXOTH)) {
+    return program.string() + ": closed to other users; expected mode o+rx" + kExpected;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string config_json(const Spec& spec) {
@@ -169,6 +186,9 @@ Result<SpawnedProcess, std::string> Folder::start(const std::string& name,
     return unexpected(spec.program + ": " + std::strerror(errno));
   }
   spec.root = "../../root";
+  if (::geteuid() == 0) {
+    if (auto problem = closed_to_others(spec.program); !problem.empty()) return unexpected(problem);
+  }
   spec.outside_uid = ::geteuid() == 0 ? kNobody : ::geteuid();
   spec.outside_gid = ::geteuid() == 0 ? kNobody : ::getegid();
   for (const char* library : kLibraries) {

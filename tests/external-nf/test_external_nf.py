@@ -61,6 +61,7 @@ def build_project(build, compiler, work):
 class ExternalNf(daemon.Case):
     def setUp(self):
         super().setUp()
+        self.folder.chmod(0o755)  # In a container a program is another user.
         for program in ("ttl-nf", "intruder"):
             shutil.copy(PROGRAMS / program, self.folder)
         (self.folder / "spare.txt").write_text(f"{SPARED_PORT}\n", encoding="utf-8")

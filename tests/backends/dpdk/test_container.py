@@ -120,6 +120,20 @@ class Container(daemon.Case):
         self.assertTrue(json.dumps(host.status()))  # It lives on.
         host.stop()
 
+    @unittest.skipIf(os.geteuid() != 0, "in a container of his own user a program is no other one")
+    def test_a_program_that_nobody_may_start_is_said(self):
+        text = ONLY_BOXED.replace("{function: forward, run: container}",
+                                  "{function: external, program: ./mine, run: container}")
+        mine = self.folder / "mine"
+        mine.write_text("#!/bin/sh\n", encoding="utf-8")
+        mine.chmod(0o750)
+        for folder_mode, complaint in ((0o700, f"{self.folder}: closed to other users"),
+                                       (0o755, f"{mine}: closed to other users")):
+            self.folder.chmod(folder_mode)
+            host = self.spawn_host(text)
+            daemon.wait_until(lambda: complaint in host.log, complaint)
+            host.stop()
+
 
 if __name__ == "__main__":
     daemon.main()
