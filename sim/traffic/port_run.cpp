@@ -254,8 +254,8 @@ void PortRun::record_latencies(Instant at) {
     if (series_ == nullptr || arrived.interval.count() == 0) continue;
     if (number >= deployment_.traffic.size()) continue;  // Another file's traffic.
     const std::string entity = "traffic:" + deployment_.traffic[number].name;
-    const auto ns = [&](Ppm part) {
-      return static_cast<std::uint64_t>(arrived.interval.quantile(part).count());
+    const auto ns = [&latency = arrived.interval](Ppm part) {
+      return static_cast<std::uint64_t>(latency.quantile(part).count());
     };
     series_->add(at, entity, "one_way_p50_ns", ns(kMedian), "ns");
     series_->add(at, entity, "one_way_p99_ns", ns(k99), "ns");
