@@ -339,37 +339,25 @@ bool HostDaemon::all_started() const {
 
 // --- Operators -----------------------------------------------------------------------------------
 
-std::optional<ServiceId> HostDaemon::service_named(const std::string& name) const {
-  for (const ServiceSpec& service : deployment_->services) {
-    if (service.service.name == name) return service.service.id;
-  }
-  return std::nullopt;
-}
-
-std::optional<InstanceId> HostDaemon::instance_named(const std::string& name) const {
-  for (const auto& [id, instance] : supervisor_->instances()) {
-    if (instance->name == name) return id;
-  }
-  return std::nullopt;
+std::string HostDaemon::unknown_service(const std::string& name) const {
+  std::vector<std::string_view> names;
+  for (const ServiceSpec& each : deployment_->services) names.push_back(each.service.name);
+  return "unknown service; got " + name + "; expected " + one_of_with_hint(name, names);
 }
 
 std::string HostDaemon::offered(const std::string& name) {
-  const auto service = service_named(name);
-  if (!service) {
-    std::vector<std::string_view> names;
-    for (const ServiceSpec& each : deployment_->services) names.push_back(each.service.name);
-    return "unknown service; got " + name + "; expected " + one_of_with_hint(name, names);
-  }
-  const ServiceSpec& spec = deployment_->services[index_of(*service)];
+  const ServiceId service = agent_->service_named(name);
+  if (service == kNoService) return unknown_service(name);
+  const ServiceSpec& spec = deployment_->services[index_of(service)];
   if (spec.service.run == RunMode::kInline) return "service " + name + " runs inline";
-  const std::uint32_t count = agent_->instance_count(*service);
+  const std::uint32_t count = agent_->instance_count(service);
   if (count >= spec.scaling.instance_count_max) {
     return "service " + name + " has all its instances; got " + std::to_string(count + 1) +
            "; expected at most " + std::to_string(spec.scaling.instance_count_max);
   }
   ScaleRequest request;
   request.kind = ScaleRequest::Kind::kStart;
-  request.service = *service;
+  request.service = service;
   request.reason = "offered";
   handle(std::move(request));
   return {};
@@ -395,43 +383,34 @@ nlohmann::ordered_json HostDaemon::operate(const std::string& verb, const nlohma
   const auto refuse = [](const std::string& error) {
     return nlohmann::ordered_json{{"ok", false}, {"error", error}};
   };
-  ScaleRequest wanted;
-  wanted.reason = "operator";
-  if (verb == "start") {
-    const std::string name = request.value("service", "");
-    const auto service = service_named(name);
-    if (!service) {
-      std::vector<std::string_view> names;
-      for (const ServiceSpec& each : deployment_->services) names.push_back(each.service.name);
-      return refuse("start: unknown service; got " + name + "; expected " +
-                    one_of_with_hint(name, names));
-    }
-    wanted.kind = ScaleRequest::Kind::kStart;
-    wanted.service = *service;
-    const std::uint32_t before = agent_->instance_count(*service);
-    handle(std::move(wanted));
-    if (agent_->instance_count(*service) == before) {
-      return refuse("start: no instance more; the service is at its maximum or no core is free");
-    }
-    return {{"ok", true}};
-  }
-  const auto instance = instance_named(request.value("instance", ""));
-  if (!instance) {
-    return refuse(verb + ": unknown request or instance; got " + request.value("instance", "") +
+  using Verb = std::pair<std::string_view, ScaleRequest::Kind>;
+  constexpr Verb kKinds[] = {{"start", ScaleRequest::Kind::kStart},
+                             {"stop", ScaleRequest::Kind::kStop},
+                             {"drain", ScaleRequest::Kind::kDrain},
+                             {"quarantine", ScaleRequest::Kind::kQuarantine}};
+  const auto kind = std::ranges::find(kKinds, verb, &Verb::first);
+  if (kind == std::end(kKinds)) {
+    return refuse("unknown request; got " + verb +
                   "; expected status, start, stop, drain, quarantine or shutdown");
   }
-  if (verb == "quarantine") {
-    handle(InstanceMisbehaved{*instance});
-    return {{"ok", true}};
+  ScaleRequest wanted;
+  wanted.kind = kind->second;
+  wanted.reason = "operator";
+  wanted.by_operator = true;
+  if (wanted.kind == ScaleRequest::Kind::kStart) {
+    const std::string service = request.value("service", "");
+    wanted.service = agent_->service_named(service);
+    if (wanted.service == kNoService) return refuse("start: " + unknown_service(service));
+  } else {
+    const std::string instance = request.value("instance", "");
+    wanted.instance = agent_->instance_named(instance);
+    if (wanted.instance == kNoInstance) return refuse(verb + ": unknown instance; got " + instance);
+    wanted.service = agent_->service_of(wanted.instance);
   }
-  wanted.service = agent_->service_of(*instance);
-  wanted.instance = *instance;
-  wanted.kind = ScaleRequest::Kind::kDrain;
-  if (verb != "drain" && verb != "stop") return refuse("unknown request; got " + verb);
+  if (const auto fits = agent_->check(wanted); !fits) {
+    return refuse(verb + ": " + fits.error().to_string());
+  }
   handle(std::move(wanted));
-  if (agent_->state_of(*instance) == InstanceState::kRunning) {
-    return refuse(verb + ": refused; the service is at its minimum of instances");
-  }
   return {{"ok", true}};
 }
 

@@ -99,10 +99,9 @@ class HostDaemon {
   void sample();
   void retire_snapshots();
   std::string offered(const std::string& service);
+  [[nodiscard]] std::string unknown_service(const std::string& name) const;
   nlohmann::ordered_json answer(const nlohmann::json& request);
   nlohmann::ordered_json operate(const std::string& verb, const nlohmann::json& request);
-  [[nodiscard]] std::optional<ServiceId> service_named(const std::string& name) const;
-  [[nodiscard]] std::optional<InstanceId> instance_named(const std::string& name) const;
   [[nodiscard]] bool all_started() const;
   void audit(std::vector<std::string>& problems) const;
   void watch(int fd) const;

@@ -140,41 +140,7 @@ void Agent::on(const InstanceEnded& event, Instant now) {
 }
 
 void Agent::on(const InstanceMisbehaved& event, Instant) {
-  const auto found = instances_.find(event.instance);
-  if (found == instances_.end() || found->second.state == InstanceState::kHung) return;
-  found->second.state = InstanceState::kHung;
-  note(Note::Kind::kInstanceQuarantined, found->second.service, event.instance);
-  commands_.push_back(TerminateInstance{event.instance});
-}
-
-void Agent::on(const ScaleRequest& event, Instant now) {
-  // A policy may not have heard yet that a service is on its way out.
-  if (use_of(event.service) != ServiceUse::kActive) return;
-  ServiceState& service = services_[index_of(event.service)];
-  const ScalePolicy& policy = options_.services[index_of(event.service)].policy;
-  switch (event.kind) {
-    case ScaleRequest::Kind::kStart: {
-      const std::uint32_t before = service.wanted;
-      service.wanted = std::min(service.wanted + event.count, policy.instance_count_max);
-      if (service.wanted != before) {
-        note(Note::Kind::kScaleUp, event.service, kNoInstance, event.reason);
-      }
-      return;
-    }
-    case ScaleRequest::Kind::kDrain:
-      if (service.wanted <= policy.instance_count_min) return;
-      if (state_of(event.instance) != InstanceState::kRunning) return;
-      --service.wanted;
-      drain(event.instance, event.reason, now);
-      return;
-    case ScaleRequest::Kind::kReplace: {
-      const auto found = instances_.find(event.instance);
-      if (found == instances_.end() || found->second.state == InstanceState::kHung) return;
-      found->second.state = InstanceState::kHung;
-      commands_.push_back(TerminateInstance{event.instance});
-      return;
-    }
-  }
+  terminate(event.instance, Note::Kind::kInstanceQuarantined, {});
 }
 
 void Agent::on(const ChainUpdate& event, Instant now) {
@@ -222,7 +188,8 @@ bool Agent::start_one(ServiceId id, Instant) {
   last_instance_ = index_of(number);
   Instance instance{Ewma{options_.occupancy_tau}};
   instance.service = id;
-  instance.number = service.next_number++;
+  instance.number = next_number(options_.services[index_of(id)].service.name);
+  service.next_number = instance.number + 1;
   instance.place = place_for_another(id);
   commands_.push_back(StartInstance{number, id, instance.number});
   instances_.emplace(number, std::move(instance));
@@ -240,6 +207,16 @@ InstanceId Agent::free_number() const {
     }
   }
   return kNoInstance;
+}
+
+/// Counts up over all services of a name, old ones too: names of instances are unique.
+std::uint32_t Agent::next_number(const std::string& service_name) const {
+  std::uint32_t number = 1;
+  for (std::size_t i = 0; i < services_.size(); ++i) {
+    if (options_.services[i].service.name != service_name) continue;
+    number = std::max(number, services_[i].next_number);
+  }
+  return number;
 }
 
 /// The first place of a service that no serving instance has. Numbers count up for ever, so weights

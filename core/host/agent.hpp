@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -56,14 +57,26 @@ struct Readings {
   /// are younger than the snapshot that stopped new flows.
   std::uint64_t snapshot_version = ~std::uint64_t{0};
 };
-/// What a scaling policy, or an operator, wants.
+/// What a scaling policy, or an operator, wants. What cannot be (Agent::check) is left undone.
+///
+/// The number of instances that results is what the host keeps from then on: it restarts what dies.
+/// A scaling policy goes on from there. Below the minimum, where only an operator can take a
+/// service, it leaves the service alone, whatever the load, until an operator has started enough; a
+/// Reconfigure restores the file's minimum.
 struct ScaleRequest {
-  enum class Kind : std::uint8_t { kStart, kDrain, kReplace };
+  enum class Kind : std::uint8_t {
+    kStart,       ///< `count` instances more, up to the maximum.
+    kDrain,       ///< No new flows; it stops when its last flow ended.
+    kReplace,     ///< It hangs: kill it, and start another.
+    kStop,        ///< Stop it now; its flows go to others.
+    kQuarantine,  ///< Kill it now, and start another.
+  };
   Kind kind = Kind::kStart;
   ServiceId service = kNoService;
-  InstanceId instance = kNoInstance;  ///< For kDrain and kReplace.
+  InstanceId instance = kNoInstance;  ///< For all but kStart; `service` is its service then.
   std::uint32_t count = 1;            ///< For kStart.
   std::string reason;                 ///< For the log.
+  bool by_operator = false;           ///< May go below the policy's minimum.
 };
 /// New steps for chains, by number. Flows that live keep the version that they have.
 struct ChainUpdate {
@@ -204,6 +217,12 @@ class Agent {
   [[nodiscard]] ServiceUse use_of(ServiceId service) const;
   [[nodiscard]] InstanceState state_of(InstanceId instance) const;
   [[nodiscard]] ServiceId service_of(InstanceId instance) const;
+  /// Why a request would be left undone, in words for who asked: "ids.3: drains already; ...".
+  [[nodiscard]] Result<void> check(const ScaleRequest& request) const;
+  /// The service that new flows meet under this name; kNoService: none.
+  [[nodiscard]] ServiceId service_named(std::string_view name) const;
+  /// The instance of this name, "ids.3"; kNoInstance: none.
+  [[nodiscard]] InstanceId instance_named(std::string_view name) const;
   /// "ids.3": the service's name and the instance's number.
   [[nodiscard]] std::string name_of(InstanceId instance) const;
   [[nodiscard]] const Options& options() const { return options_; }
@@ -250,6 +269,9 @@ class Agent {
   void on(const InstanceMisbehaved& event, Instant now);
   void on(const Readings& event, Instant now);
   void on(const ScaleRequest& event, Instant now);
+  [[nodiscard]] Result<void> check_start(const ScaleRequest& request) const;
+  void stop_now(InstanceId id, const std::string& reason, Instant now);
+  void terminate(InstanceId id, std::optional<Note::Kind> kind, std::string reason);
   void on(const ChainUpdate& event, Instant now);
   void on(const Reconfigure& event, Instant now);
 
@@ -291,6 +313,7 @@ class Agent {
   [[nodiscard]] bool is_inline(ServiceId service) const;
   [[nodiscard]] bool holds_core(ServiceId service) const;
   [[nodiscard]] InstanceId free_number() const;
+  [[nodiscard]] std::uint32_t next_number(const std::string& service_name) const;
   [[nodiscard]] std::uint32_t place_for_another(ServiceId service) const;
 
   Options options_;

@@ -93,11 +93,6 @@ void Agent::begin(ReconfigurationPlan plan, const Reconfigure& event, Instant no
     ServiceState& service = services_[index_of(id)];
     if (is_added) {
       service = ServiceState{};
-      // Names of instances are unique: "ids.4" of the new service follows "ids.3" of the old one.
-      for (std::size_t i = 0; i < options_.services.size(); ++i) {
-        if (options_.services[i].service.name != settings.service.name) continue;
-        service.next_number = std::max(service.next_number, services_[i].next_number);
-      }
       options_.services[index_of(id)] = settings;
       note(Note::Kind::kServiceAdded, id, kNoInstance, settings.service.name);
     }
@@ -106,7 +101,7 @@ void Agent::begin(ReconfigurationPlan plan, const Reconfigure& event, Instant no
     // One on each worker, which the numbers tell.
     const std::uint32_t count = options_.worker_count;
     service.wanted = count;
-    service.next_number = (service.next_number + count - 2) / count * count + 1;
+    service.next_number = (next_number(settings.service.name) + count - 2) / count * count + 1;
   }
   pending_ = Pending{std::move(plan), event.file, now + options_.reconfigure_limit};
   publish(now);

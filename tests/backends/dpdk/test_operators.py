@@ -74,16 +74,21 @@ class Ctl(daemon.Case):
         host.wait_until(lambda _: len(host.instances("watch")) == 2)
         code, out, err = self.ctl("start", "watch")
         self.assertEqual((code, out), (1, ""))
-        self.assertIn("host h1: start: no instance more", err)
+        self.assertIn("host h1: start: watch: too many instances; got 3; "
+                      "expected at most 2, its maximum", err)
         code, _, err = self.ctl("start", "wach")
         self.assertEqual(code, 1)
         self.assertIn("unknown service; got wach; expected watch", err)
         self.assertEqual(self.ctl("drain", "watch.1")[0], 0)
         host.wait_until(lambda _: list(host.instances("watch")) == ["watch.2"])
+        self.assertEqual(self.ctl("stop", "watch.2")[0], 0)  # Past the minimum of the file.
+        host.wait_until(lambda _: not host.instances("watch"))
         code, _, err = self.ctl("drain", "watch.2")
         self.assertEqual(code, 1)
-        self.assertIn("at its minimum", err)
+        self.assertIn("host h1: drain: unknown instance; got watch.2", err)
         self.assertEqual(self.ctl("stop", "nobody.1")[0], 1)
+        self.assertEqual(self.ctl("start", "watch")[0], 0)
+        host.wait_until(lambda _: list(host.instances("watch")) == ["watch.3"])
         host.stop()
 
     def test_quarantine_replaces_the_process(self):

@@ -146,6 +146,7 @@ class Walk {
     if (host_.host->agent().is_reconfiguring()) send_new();
     if (slow) host_.host->release_starts();
     RC_ASSERT(host_.host->reconfigured().size() == answers + 1);
+    check_names();
     if (host_.host->reconfigured().back().outcome != ReconfigureEnded::Outcome::kDone) {
       ++refusal_count_;
       return;
@@ -153,6 +154,16 @@ class Walk {
     file_ = wanted;
     ++change_count_;
     if (!ways_.empty()) ++change_with_flows_count_;
+  }
+  void check_names() {
+    std::set<std::string> names;
+    const Agent& agent = host_.host->agent();
+    for (std::uint16_t i = 0; i < agent.services().size(); ++i) {
+      for (const InstanceId id : host_.host->instances_of(ServiceId{i})) {
+        RC_ASSERT(names.insert(agent.name_of(id)).second);
+        RC_ASSERT(agent.instance_named(agent.name_of(id)) == id);
+      }
+    }
   }
   /// When all flows have ended only what the last file says is left.
   void check_end() {

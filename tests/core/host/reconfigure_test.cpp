@@ -498,8 +498,8 @@ TEST(Reconfigure, AnOldInstanceThatDiesUnderItsFlowsIsReplacedByOneOfItsKind) {
   host.change_to(web("2"));
   host.host->sample();
   host.host->kill(host.instance("fw:1#1"));
-  EXPECT_THAT(host.send(1, kWeb), ElementsAre("fw:1#2", "ids:1#1"));
-  EXPECT_THAT(host.instances(), ElementsAre("fw:1#2", "fw:2#2", "ids:1#1"));
+  EXPECT_THAT(host.send(1, kWeb), ElementsAre("fw:1#3", "ids:1#1"));
+  EXPECT_THAT(host.instances(), ElementsAre("fw:1#3", "fw:2#2", "ids:1#1"));
   host.host->pass(7s);
   EXPECT_THAT(host.instances(), ElementsAre("fw:2#2", "ids:1#1"));
 }
@@ -561,7 +561,7 @@ TEST(Reconfigure, AHungOldInstanceIsKilledAndItsPacketsCounted) {
   host.host->pass(300ms);
   EXPECT_EQ(host.note_count(Note::Kind::kInstanceHung), 1u);
   EXPECT_EQ(host.host->drops(DropReason::kInstanceDied), 1u);
-  EXPECT_THAT(host.send(1, kWeb), ElementsAre("fw:1#2", "ids:1#1"));
+  EXPECT_THAT(host.send(1, kWeb), ElementsAre("fw:1#3", "ids:1#1"));
 }
 
 TEST(Reconfigure, APolicyThatHasNotHeardOfItAsksInVain) {
