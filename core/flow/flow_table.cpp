@@ -37,29 +37,6 @@ std::uint32_t places_with(const std::uint8_t* signatures, std::uint32_t wanted) 
 #endif
 }
 
-/// Compared without a branch between the parts: a memcmp call costs more than the comparison.
-bool same_key(const FlowKey& a, const FlowKey& b) noexcept {
-#if defined(__SSE2__)
-  const auto part_is_same = [&](std::size_t part) {
-    return _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(&a) + part),
-                          _mm_loadu_si128(reinterpret_cast<const __m128i*>(&b) + part));
-  };
-  static_assert(sizeof a == 3 * sizeof(__m128i));
-  const __m128i same =
-      _mm_and_si128(_mm_and_si128(part_is_same(0), part_is_same(1)), part_is_same(2));
-  return _mm_movemask_epi8(same) == 0xffff;
-#else
-  std::array<std::uint64_t, 6> left;
-  std::array<std::uint64_t, 6> right;
-  static_assert(sizeof left == sizeof a);
-  std::memcpy(left.data(), &a, sizeof left);
-  std::memcpy(right.data(), &b, sizeof right);
-  std::uint64_t difference = 0;
-  for (std::size_t i = 0; i < left.size(); ++i) difference |= left[i] ^ right[i];
-  return difference == 0;
-#endif
-}
-
 std::uint64_t positive_ns(Duration duration) {
   SLUICE_CHECK(duration > Duration{0});
   return static_cast<std::uint64_t>(duration.count());
@@ -73,10 +50,12 @@ struct FlowTable::Layout {
     SLUICE_CHECK(options.pin_count_max <= kPinCountMax);
     // Half full at most: only about 1 bucket in 100 overflows then.
     bucket_count = (std::size_t{options.flow_count_max} * 2 + kBucketSize - 1) / kBucketSize;
-    slot_bytes = round_up(sizeof(Slot) + options.pin_count_max * sizeof(Pin), kAlignment);
+    rest_offset = round_up(sizeof(Slot) + options.pin_count_max * sizeof(Pin), 8);
+    slot_bytes = round_up(rest_offset + sizeof(PackedKey::rest), kAlignment);
     size_bytes = bucket_count * sizeof(Bucket) + options.flow_count_max * slot_bytes;
   }
   std::size_t bucket_count;
+  std::size_t rest_offset;
   std::size_t slot_bytes;
   std::size_t size_bytes;
 };
@@ -101,6 +80,7 @@ FlowTable::FlowTable(const Options& options, Storage owned)
 FlowTable::FlowTable(const Options& options, std::span<std::byte> storage)
     : bucket_count_(Layout{options}.bucket_count),
       slot_bytes_(Layout{options}.slot_bytes),
+      rest_offset_(Layout{options}.rest_offset),
       hash_(options.hash_key),
       capacity_(options.flow_count_max),
       pin_count_max_(options.pin_count_max),
@@ -133,60 +113,57 @@ std::size_t FlowTable::memory_bytes() const noexcept {
 void FlowTable::lookup(std::span<const FlowKey> keys, std::span<std::uint32_t> slots,
                        Instant now) noexcept {
   SLUICE_CHECK(slots.size() == keys.size());
-  advance_clock(now);
+  std::array<PackedKey, kBatchMax> packed;
+  for (std::size_t begin = 0; begin < keys.size(); begin += kBatchMax) {
+    const std::size_t count = std::min(kBatchMax, keys.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) packed[i] = pack(keys[begin + i]);
+    lookup(std::span{packed}.first(count), slots.subspan(begin, count), now);
+  }
+}
+
+void FlowTable::lookup(std::span<const PackedKey> keys, std::span<std::uint32_t> slots,
+                       Instant now) noexcept {
+  SLUICE_CHECK(slots.size() == keys.size());
   std::array<Home, kBatchMax> homes;
   for (std::size_t begin = 0; begin < keys.size(); begin += kBatchMax) {
-    const std::size_t count = std::min(kBatchMax, keys.size() - begin);
-    for (std::size_t i = 0; i < count; ++i) {
-      homes[i] = home_of(keys[begin + i]);
+    const auto some = keys.subspan(begin, std::min(kBatchMax, keys.size() - begin));
+    const auto found = slots.subspan(begin, some.size());
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      homes[i] = home_of(some[i]);
       prefetch(homes[i]);
     }
-    lookup_batch(&keys[begin], homes.data(), &slots[begin], count);
+    guess(some, std::span{homes}.first(some.size()), found, now);
+    for (std::size_t i = 0; i < some.size(); ++i) found[i] = confirm(some[i], homes[i], found[i]);
   }
 }
 
-void FlowTable::lookup(std::span<const FlowKey> keys, std::span<const Home> homes,
-                       std::span<std::uint32_t> slots, Instant now) noexcept {
-  SLUICE_CHECK(slots.size() == keys.size() && homes.size() == keys.size());
+void FlowTable::guess(std::span<const PackedKey> keys, std::span<const Home> homes,
+                      std::span<std::uint32_t> slots, Instant now) noexcept {
+  SLUICE_CHECK(keys.size() <= kBatchMax && homes.size() == keys.size());
+  SLUICE_CHECK(slots.size() == keys.size());
   advance_clock(now);
-  for (std::size_t begin = 0; begin < keys.size(); begin += kBatchMax) {
-    const std::size_t count = std::min(kBatchMax, keys.size() - begin);
-    lookup_batch(&keys[begin], &homes[begin], &slots[begin], count);
-  }
-}
-
-/// Two passes: candidates by signature, then keys.
-void FlowTable::lookup_batch(const FlowKey* keys, const Home* homes, std::uint32_t* slots,
-                             std::size_t count) noexcept {
   constexpr std::uint32_t kLastPlace = 1u << (kBucketSize - 1);
   // Copies, for the compiler cannot know that the stores below do not change the originals.
   const Bucket* const buckets = buckets_;
-  std::byte* const first_slot = slots_;
+  const std::byte* const first_slot = slots_;
   const std::size_t slot_bytes = slot_bytes_;
-  const std::uint64_t now_ns = now_ns_;
-  std::array<std::uint32_t, kBatchMax> places;
-  for (std::size_t i = 0; i < count; ++i) {
+  const std::size_t rest_offset = rest_offset_;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
     const Bucket& bucket = buckets[homes[i].bucket];
-    places[i] = places_with(bucket.signatures.data(), homes[i].signature);
+    const std::uint32_t places = places_with(bucket.signatures.data(), homes[i].signature);
     // Without a candidate this fetches the slot of the last place: harmless, and spares a branch.
-    const auto first = static_cast<std::uint32_t>(std::countr_zero(places[i] | kLastPlace));
-    slots[i] = bucket.slots[first];
-    __builtin_prefetch(first_slot + slots[i] * slot_bytes, 1);
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    auto* slot = reinterpret_cast<Slot*>(first_slot + slots[i] * slot_bytes);
-    if (places[i] == 0 || !same_key(slot->key, keys[i])) [[unlikely]] {
-      const std::uint32_t others = places[i] & (places[i] - 1);
-      const bool done = others == 0 && buckets[homes[i].bucket].passed_on == 0;
-      slots[i] = done ? kNoSlot : find(keys[i], homes[i]);
-      if (slots[i] == kNoSlot) continue;
-      slot = &slot_at(slots[i]);
+    const std::uint32_t slot =
+        bucket.slots[static_cast<std::uint32_t>(std::countr_zero(places | kLastPlace))];
+    slots[i] = places == 0 ? kNoSlot : slot;
+    const std::byte* const candidate = first_slot + slot * slot_bytes;
+    __builtin_prefetch(candidate, 1);
+    if (keys[i].has_rest()) [[unlikely]] {
+      __builtin_prefetch(candidate + rest_offset);
     }
-    slot->entry.last_seen_ns = now_ns;
   }
 }
 
-std::uint32_t FlowTable::find_in_later_buckets(const FlowKey& key, Home home) const noexcept {
+std::uint32_t FlowTable::find_in_later_buckets(const PackedKey& key, Home home) const noexcept {
   std::uint32_t bucket = home.bucket;
   while (buckets_[bucket].passed_on != 0) {
     bucket = next_bucket(bucket);
@@ -196,21 +173,25 @@ std::uint32_t FlowTable::find_in_later_buckets(const FlowKey& key, Home home) co
     for (; rest != 0; rest &= rest - 1) {
       const std::uint32_t candidate =
           later.slots[static_cast<std::uint32_t>(std::countr_zero(rest))];
-      if (same_key(slot_at(candidate).key, key)) return candidate;
+      if (is_of(slot_at(candidate), key)) return candidate;
     }
   }
   return kNoSlot;
 }
 
-std::uint32_t FlowTable::find(const FlowKey& key, Home home) const noexcept {
+std::uint32_t FlowTable::find(const PackedKey& key, Home home) const noexcept {
   const Bucket& bucket = buckets_[home.bucket];
   std::uint32_t rest = places_with(bucket.signatures.data(), home.signature);
   for (; rest != 0; rest &= rest - 1) {
     const std::uint32_t candidate =
         bucket.slots[static_cast<std::uint32_t>(std::countr_zero(rest))];
-    if (same_key(slot_at(candidate).key, key)) return candidate;
+    if (is_of(slot_at(candidate), key)) return candidate;
   }
   return bucket.passed_on == 0 ? kNoSlot : find_in_later_buckets(key, home);
+}
+
+FlowKey FlowTable::key(std::uint32_t slot) const noexcept {
+  return unpack({slot_at(slot).first, rest_of(slot_at(slot))});
 }
 
 // --- Insert and erase
@@ -218,12 +199,14 @@ std::uint32_t FlowTable::find(const FlowKey& key, Home home) const noexcept {
 
 std::uint32_t FlowTable::insert(const FlowKey& key, Instant now) noexcept {
   advance_clock(now);
-  const Home home = home_of(key);
-  SLUICE_CHECK(find(key, home) == kNoSlot);
+  const PackedKey packed = pack(key);
+  const Home home = home_of(packed);
+  SLUICE_CHECK(find(packed, home) == kNoSlot);
   const std::uint32_t slot = take_free_slot(now_ns_);
   if (slot == kNoSlot) return kNoSlot;
   Slot& state = slot_at(slot);
-  state.key = key;
+  state.first = packed.first;
+  rest_of(state) = packed.rest;
   state.entry = FlowEntry{.last_seen_ns = now_ns_};
   state.until_ns = kOpen;
   std::fill_n(pins_of(state), pin_count_max_, Pin{});
@@ -277,7 +260,7 @@ void FlowTable::erase(std::uint32_t slot, Instant now) noexcept {
   advance_clock(now);
   SLUICE_CHECK(live(slot));
   Slot& state = slot_at(slot);
-  index_erase(home_of(state.key), slot);
+  index_erase(home_of(PackedKey{state.first, rest_of(state)}), slot);
   list_remove(slot);
   state.entry = FlowEntry{};
   state.previous = kNoSlot;

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "core/flow/pin.hpp"
+#include "core/packet/flow_hash.hpp"
 #include "core/packet/flow_key.hpp"
+#include "core/packet/packed_key.hpp"
 #include "core/units.hpp"
 
 namespace sluice {
@@ -66,26 +68,44 @@ class FlowTable {
 
   [[nodiscard]] static std::size_t storage_bytes(const Options& options);
 
+  /// Finds the slots of `keys`, kNoSlot where absent, and marks the found ones seen. `slots` has
+  /// the size of `keys`. Fastest with whole batches.
+  void lookup(std::span<const FlowKey> keys, std::span<std::uint32_t> slots, Instant now) noexcept;
+  void lookup(std::span<const PackedKey> keys, std::span<std::uint32_t> slots,
+              Instant now) noexcept;
+
+  // The same in steps, for who has the keys packed and something to do in between: home_of() and
+  // prefetch() for each key, guess() for all, confirm() for each.
+
   /// Where in the index a key belongs, and the mark under which it stands there.
   struct Home {
     std::uint32_t bucket;
     std::uint32_t signature;  ///< A byte that is not 0, four times.
   };
-  [[nodiscard]] Home home_of(const FlowKey& key) const noexcept {
+  [[nodiscard]] Home home_of(const PackedKey& key) const noexcept {
     const std::uint64_t hash = hash_(key);
     const auto low = static_cast<std::uint8_t>(hash);
     return {static_cast<std::uint32_t>(((hash >> 32) * bucket_count_) >> 32),
             (low + std::uint32_t{low == 0}) * 0x01010101u};
   }
-  /// Starts to fetch what a lookup() soon after needs first.
+  /// Starts to fetch what guess() reads.
   void prefetch(Home home) const noexcept { __builtin_prefetch(&buckets_[home.bucket]); }
-
-  /// Finds the slots of `keys`, kNoSlot where absent, and marks the found ones seen. `slots` has
-  /// the size of `keys`. Fastest with whole batches.
-  void lookup(std::span<const FlowKey> keys, std::span<std::uint32_t> slots, Instant now) noexcept;
-  /// The same with the keys' homes known already, and prefetched if it is to be fast.
-  void lookup(std::span<const FlowKey> keys, std::span<const Home> homes,
-              std::span<std::uint32_t> slots, Instant now) noexcept;
+  /// Names the slot in which each of `keys` is, if it is in the table and no other has its
+  /// signature, and starts to fetch it. All three have one size, at most kBatchMax.
+  void guess(std::span<const PackedKey> keys, std::span<const Home> homes,
+             std::span<std::uint32_t> slots, Instant now) noexcept;
+  /// The slot of `key` after a guess() since when nothing was erased; kNoSlot if it was absent
+  /// then. Marks it seen at that time.
+  [[nodiscard]] std::uint32_t confirm(const PackedKey& key, Home home,
+                                      std::uint32_t guess) noexcept {
+    if (guess == kNoSlot || !is_of(slot_at(guess), key)) [[unlikely]] {
+      if (guess == kNoSlot && buckets_[home.bucket].passed_on == 0) return kNoSlot;
+      guess = find(key, home);
+      if (guess == kNoSlot) return kNoSlot;
+    }
+    slot_at(guess).entry.last_seen_ns = now_ns_;
+    return guess;
+  }
 
   /// Adds `key`, which must be absent (checked), seen now, with a fresh entry and unset pins.
   /// @return Its slot; kNoSlot when the table is full or each free slot still rests: an outcome,
@@ -99,13 +119,15 @@ class FlowTable {
   [[nodiscard]] const FlowEntry& entry(std::uint32_t slot) const noexcept {
     return slot_at(slot).entry;
   }
-  [[nodiscard]] const FlowKey& key(std::uint32_t slot) const noexcept { return slot_at(slot).key; }
+  [[nodiscard]] FlowKey key(std::uint32_t slot) const noexcept;
   [[nodiscard]] std::span<Pin> pins(std::uint32_t slot) noexcept {
     return {pins_of(slot_at(slot)), pin_count_max_};
   }
   [[nodiscard]] std::span<const Pin> pins(std::uint32_t slot) const noexcept {
     return {pins_of(slot_at(slot)), pin_count_max_};
   }
+  /// The first of pins(), of which there is at least one; in the line of entry().
+  [[nodiscard]] Pin first_pin(std::uint32_t slot) const noexcept { return *pins_of(slot_at(slot)); }
   /// Whether `slot`, any number, is that of a flow in the table.
   [[nodiscard]] bool live(std::uint32_t slot) const noexcept {
     return slot < capacity_ && slot_at(slot).previous != kNoSlot;
@@ -151,15 +173,16 @@ class FlowTable {
   };
   static_assert(sizeof(Bucket) == 64);
 
-  /// A flow; its pins follow. The first line is what each packet needs.
+  /// A flow; its pins follow, and then the rest of its key. What each packet of a plain flow needs,
+  /// up to its first two pins, is one line.
   struct Slot {
-    FlowKey key;
+    std::array<std::uint64_t, 2> first;  ///< PackedKey::first.
     FlowEntry entry;
     std::uint64_t until_ns;  ///< Closing: its end; free: the end of its rest; else kOpen.
     std::uint32_t previous;  ///< In one of lists_; kNoSlot: free.
     std::uint32_t next;      ///< In one of lists_, or of the free slots.
   };
-  static_assert(offsetof(Slot, entry) + offsetof(FlowEntry, peer) == 64);
+  static_assert(sizeof(Slot) + 2 * sizeof(Pin) == kAlignment);
 
   static constexpr std::uint64_t kOpen = ~std::uint64_t{0};
 
@@ -181,14 +204,22 @@ class FlowTable {
   [[nodiscard]] static Pin* pins_of(Slot& slot) noexcept {
     return reinterpret_cast<Pin*>(reinterpret_cast<std::byte*>(&slot) + sizeof(Slot));
   }
+  [[nodiscard]] std::array<std::uint64_t, 4>& rest_of(Slot& slot) const noexcept {
+    return *reinterpret_cast<std::array<std::uint64_t, 4>*>(reinterpret_cast<std::byte*>(&slot) +
+                                                            rest_offset_);
+  }
+  [[nodiscard]] bool is_of(Slot& slot, const PackedKey& key) const noexcept {
+    const std::uint64_t difference =
+        (slot.first[0] ^ key.first[0]) | (slot.first[1] ^ key.first[1]);
+    if (difference != 0) return false;
+    return !key.has_rest() || rest_of(slot) == key.rest;  // Both have a rest or neither.
+  }
   [[nodiscard]] std::uint32_t next_bucket(std::uint32_t bucket) const noexcept {
     return bucket + 1 == bucket_count_ ? 0 : bucket + 1;
   }
 
-  void lookup_batch(const FlowKey* keys, const Home* homes, std::uint32_t* slots,
-                    std::size_t count) noexcept;
-  [[nodiscard]] std::uint32_t find(const FlowKey& key, Home home) const noexcept;
-  [[nodiscard]] std::uint32_t find_in_later_buckets(const FlowKey& key, Home home) const noexcept;
+  [[nodiscard]] std::uint32_t find(const PackedKey& key, Home home) const noexcept;
+  [[nodiscard]] std::uint32_t find_in_later_buckets(const PackedKey& key, Home home) const noexcept;
   void index_insert(Home home, std::uint32_t slot) noexcept;
   void index_erase(Home home, std::uint32_t slot) noexcept;
   [[nodiscard]] std::uint32_t take_free_slot(std::uint64_t now_ns) noexcept;
@@ -204,6 +235,7 @@ class FlowTable {
   std::byte* slots_ = nullptr;
   std::uint64_t bucket_count_;
   std::size_t slot_bytes_;
+  std::size_t rest_offset_;  ///< In a slot, of PackedKey::rest.
   FlowHash hash_;
   std::uint64_t now_ns_ = 0;
 

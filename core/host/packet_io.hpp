@@ -18,7 +18,8 @@ concept PacketIo = requires(T io, PortId port, PacketBatch& batch, std::span<con
                             std::span<std::uint32_t> to_fill,
                             std::span<const std::uint32_t> to_free) {
   /// Appends what arrived, as far as the batch has room. A packet comes with buffer, offset,
-  /// length, ingress and arrival set. Returns how many frames were lost for want of a buffer.
+  /// length, ingress and arrival set, and its first bytes on the way into the cache if they were
+  /// not there. Returns how many frames were lost for want of a buffer.
   { io.receive(port, batch) }
   noexcept->std::same_as<std::uint32_t>;
   /// Sends the first n of `packets` and owns their buffers then; the rest stays ours. Returns n.

@@ -24,7 +24,9 @@ FlowTable::Options address_table_options(const Worker::Options& worker) {
 
 Worker::Worker(Options options)
     : options_(std::move(options)),
+      worker_hash_(options_.worker_hash_key),
       first_slot_(options_.index * options_.flows.flow_count_max),
+      first_flow_((FlowId{index_of(options_.host)} << kFlowSlotBits) + first_slot_),
       flows_(options_.flows),
       addresses_(address_table_options(options_)),
       fragments_(options_.fragments),

@@ -136,15 +136,15 @@ class Worker {
   // Input.
   void receive(PacketBatch& batch, Instant now) noexcept;
   bool parse_fresh(const Packet& packet, std::uint32_t place, Instant now) noexcept;
-  bool parse_odd(const Packet& packet, FlowKey& key, std::uint8_t& tcp_flags, Instant now) noexcept;
+  bool parse_odd(const Packet& packet, std::uint32_t place, Instant now) noexcept;
   bool keep_own(const FlowKey& key, const Packet& packet, Instant now) noexcept;
   bool pass_unmatched(const Packet& packet, const Headers& headers,
                       std::span<const std::byte> bytes, Instant now) noexcept;
   void steer_fresh(PacketBatch& batch, Instant now) noexcept;
-  std::uint32_t slot_of_fresh(const Packet& packet, std::uint32_t place, Instant now) noexcept;
-  void enter_chains(PacketBatch& batch, Instant now) noexcept;
-  [[nodiscard]] InstanceId common_inline(std::span<const Packet> packets,
-                                         const Way& way) const noexcept;
+  std::uint32_t begin_or_end(const Packet& packet, std::uint32_t place, std::uint32_t slot,
+                             Instant now) noexcept;
+  void enter_chains(std::span<const Packet> packets, Instant now) noexcept;
+  void enter_alike(PacketBatch& batch, Instant now) noexcept;
   void take_back(InstanceId instance, Instant now) noexcept;
   void take_from_worker(PacketBatch& batch, Instant now) noexcept;
   void adopt_generated(InstanceId instance, std::span<Packet> packets, Instant now) noexcept;
@@ -216,7 +216,9 @@ class Worker {
   [[nodiscard]] Lane& lane(InstanceId instance) noexcept { return lanes_[index_of(instance)]; }
 
   Options options_;
+  FlowHash worker_hash_;
   std::uint32_t first_slot_;  ///< Of this worker, as FlowId counts slots: over all workers.
+  FlowId first_flow_;         ///< The flow of this worker's slot 0.
   const RoutingSnapshot* snapshot_ = nullptr;
   FlowTable flows_;
   FlowTable addresses_;  ///< Instances by (service, address), for affinity source and destination.
@@ -256,8 +258,7 @@ inline std::uint16_t Worker::worker_of(FlowId flow) const noexcept {
 }
 
 inline FlowId Worker::flow_of(std::uint32_t slot) const noexcept {
-  return (FlowId{index_of(options_.host)} << kFlowSlotBits) |
-         (FlowId{options_.index} * options_.flows.flow_count_max + slot);
+  return first_flow_ + slot;
 }
 
 template <PacketIo Io>
@@ -274,7 +275,6 @@ std::uint32_t Worker::gather(Io& io, Instant now) noexcept {
     if (options_.observer != nullptr && !batch.empty()) {
       options_.observer->received(now, PortId{i}, {batch.begin(), batch.size()});
     }
-    for (const Packet& packet : batch) __builtin_prefetch(options_.memory.bytes(packet).data());
     count += batch.size();
   }
   for (const InstanceId instance : own_) {

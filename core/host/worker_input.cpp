@@ -1,4 +1,5 @@
 #include <array>
+#include <bit>
 
 #include "core/chain/steering.hpp"
 #include "core/check.hpp"
@@ -19,40 +20,27 @@ bool is_neighbour_discovery(const Headers& headers, std::span<const std::byte> b
 
 }  // namespace
 
-void Worker::receive(PacketBatch& batch, Instant now) noexcept {
-  auto& port = statistics_.ports[batch[0].ingress];
-  port.received_packets += batch.size();
-  std::uint32_t kept = 0;
-  for (const Packet& packet : batch) {
-    port.received_bytes += packet.length;
-    if (!parse_fresh(packet, kept, now)) continue;
-    if (&batch[kept] != &packet) batch[kept] = packet;
-    ++kept;
-  }
-  batch.resize(kept);
-  steer_fresh(batch, now);
-}
-
 /// Fills `place` of what is known of the fresh packets. False when the packet needs no steering
 /// here: it was dropped, passed by, or handed to the worker of its flow.
-bool Worker::parse_fresh(const Packet& packet, std::uint32_t place, Instant now) noexcept {
+inline bool Worker::parse_fresh(const Packet& packet, std::uint32_t place, Instant now) noexcept {
   Fresh& fresh = *fresh_;
-  FlowKey& key = fresh.keys[place];
-  std::uint8_t& tcp_flags = fresh.tcp_flags[place];
+  PackedKey& key = fresh.keys[place];
+  std::uint8_t tcp_flags;
   const auto bytes = options_.memory.bytes(packet);
   if (read_plain_flow(bytes, PortId{packet.ingress}, key, tcp_flags)) [[likely]] {
-    if (options_.worker_count > 1 && !keep_own(key, packet, now)) return false;
-  } else if (!parse_odd(packet, key, tcp_flags, now)) {
+    if (options_.worker_count > 1 && !keep_own(unpack(key), packet, now)) return false;
+    fresh.tcp_flags[place] = tcp_flags;
+  } else if (!parse_odd(packet, place, now)) {
     return false;
   }
-  fresh.homes[place] = flows_.home_of(key);
-  flows_.prefetch(fresh.homes[place]);
+  const FlowTable::Home home = flows_.home_of(key);
+  flows_.prefetch(home);
+  fresh.homes[place] = home;
   return true;
 }
 
 /// parse_fresh() for what is not plain.
-bool Worker::parse_odd(const Packet& packet, FlowKey& key, std::uint8_t& tcp_flags,
-                       Instant now) noexcept {
+bool Worker::parse_odd(const Packet& packet, std::uint32_t place, Instant now) noexcept {
   const auto bytes = options_.memory.bytes(packet);
   const auto headers = parse(bytes);
   if (!headers) {
@@ -62,7 +50,7 @@ bool Worker::parse_odd(const Packet& packet, FlowKey& key, std::uint8_t& tcp_fla
   if (is_neighbour_discovery(*headers, bytes) && pass_unmatched(packet, *headers, bytes, now)) {
     return false;
   }
-  key = flow_key(bytes, *headers, PortId{packet.ingress});
+  FlowKey key = flow_key(bytes, *headers, PortId{packet.ingress});
   if (options_.worker_count > 1 && !keep_own(key, packet, now)) return false;
   if (headers->fragment) {
     if (!headers->later_fragment) {
@@ -72,14 +60,32 @@ bool Worker::parse_odd(const Packet& packet, FlowKey& key, std::uint8_t& tcp_fla
       return false;
     }
   }
-  tcp_flags = headers->tcp_flags;
+  fresh_->keys[place] = pack(key);
+  fresh_->tcp_flags[place] = headers->tcp_flags;
   return true;
+}
+
+void Worker::receive(PacketBatch& batch, Instant now) noexcept {
+  auto& port = statistics_.ports[batch[0].ingress];
+  port.received_packets += batch.size();
+  std::uint64_t size_bytes = 0;
+  std::uint32_t kept = 0;
+  for (const Packet& packet : batch) {
+    size_bytes += packet.length;
+    if (!parse_fresh(packet, kept, now)) [[unlikely]]
+      continue;
+    if (&batch[kept] != &packet) batch[kept] = packet;
+    ++kept;
+  }
+  port.received_bytes += size_bytes;
+  batch.resize(kept);
+  steer_fresh(batch, now);
 }
 
 /// False when the packet's flow is another worker's, to which it is handed.
 bool Worker::keep_own(const FlowKey& key, const Packet& packet, Instant now) noexcept {
-  const auto owner = static_cast<std::uint16_t>(hash_symmetric(key, options_.worker_hash_key) %
-                                                options_.worker_count);
+  const auto owner =
+      static_cast<std::uint16_t>(worker_hash_.symmetric(key) % options_.worker_count);
   if (owner == options_.index) return true;
   send_to_worker(owner, packet, now);
   return false;
@@ -103,14 +109,17 @@ bool Worker::pass_unmatched(const Packet& packet, const Headers& headers,
 void Worker::steer_fresh(PacketBatch& batch, Instant now) noexcept {
   Fresh& fresh = *fresh_;
   const std::uint32_t count = batch.size();
-  flows_.lookup({fresh.keys.data(), count}, {fresh.homes.data(), count},
-                {fresh.slots.data(), count}, now);
+  flows_.guess({fresh.keys.data(), count}, {fresh.homes.data(), count}, {fresh.slots.data(), count},
+               now);
   std::uint32_t known = 0;
+  // Alike are those of one chain and one instance at its first step: then these two are the same.
+  std::uint64_t all_of_them = ~std::uint64_t{0};
+  std::uint64_t any_of_them = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
-    std::uint32_t slot = fresh.slots[i];
-    const bool plain = slot != kNoSlot && (fresh.tcp_flags[i] & (kTcpFin | kTcpSyn | kTcpRst)) == 0;
-    if (!plain) [[unlikely]] {
-      slot = slot_of_fresh(batch[i], i, now);
+    std::uint32_t slot = flows_.confirm(fresh.keys[i], fresh.homes[i], fresh.slots[i]);
+    const std::uint8_t tcp_flags = fresh.tcp_flags[i];
+    if (slot == kNoSlot || (tcp_flags & (kTcpFin | kTcpSyn | kTcpRst)) != 0) [[unlikely]] {
+      slot = begin_or_end(batch[i], i, slot, now);
       if (slot == kNoSlot) continue;
     }
     Packet& packet = batch[known];
@@ -122,22 +131,29 @@ void Worker::steer_fresh(PacketBatch& batch, Instant now) noexcept {
     packet.chain = entry.chain;
     packet.step = 0;
     packet.verdict = Verdict::kUndecided;
+    const std::uint64_t way =
+        std::uint64_t{std::bit_cast<std::uint32_t>(flows_.first_pin(slot))} << 16 | entry.chain;
+    all_of_them &= way;
+    any_of_them |= way;
   }
   batch.resize(known);
   if (batch.empty()) return;
   if (options_.observer != nullptr) {
     options_.observer->classified(now, {batch.begin(), batch.size()});
   }
-  enter_chains(batch, now);
+  if (all_of_them == any_of_them) {
+    enter_alike(batch, now);
+  } else {
+    enter_chains({batch.begin(), batch.size()}, now);
+  }
 }
 
-/// The slot of a fresh packet that begins a flow, or whose TCP flags change one. kNoSlot: the
-/// packet belongs to none and has ended.
-std::uint32_t Worker::slot_of_fresh(const Packet& packet, std::uint32_t place,
-                                    Instant now) noexcept {
-  const FlowKey& key = fresh_->keys[place];
+/// The slot of a fresh packet that begins a flow, or whose TCP flags begin or end one; `slot` is
+/// that of its flow so far. kNoSlot: the packet belongs to none and has ended.
+std::uint32_t Worker::begin_or_end(const Packet& packet, std::uint32_t place, std::uint32_t slot,
+                                   Instant now) noexcept {
+  const FlowKey key = unpack(fresh_->keys[place]);
   const std::uint8_t tcp_flags = fresh_->tcp_flags[place];
-  std::uint32_t slot = fresh_->slots[place];
   const bool opens = (tcp_flags & (kTcpSyn | kTcpAck | kTcpRst)) == kTcpSyn;
   // Its first packet may stand earlier in this batch.
   if (slot == kNoSlot) flows_.lookup({&key, 1}, {&slot, 1}, now);
@@ -164,33 +180,33 @@ std::uint32_t Worker::slot_of_fresh(const Packet& packet, std::uint32_t place,
 }
 
 /// Sends packets with their flows known to the first steps of their chains.
-void Worker::enter_chains(PacketBatch& batch, Instant now) noexcept {
-  const std::span<const Packet> packets{batch.begin(), batch.size()};
+void Worker::enter_chains(std::span<const Packet> packets, Instant now) noexcept {
   for (std::size_t begin = 0, end = 0; begin < packets.size(); begin = end) {
     while (end < packets.size() && packets[end].chain == packets[begin].chain) ++end;
     const ChainVersion& chain = *chain_of(packets[begin]);
     statistics_.chains[index_of(chain.chain)].entered_packets += end - begin;
-    const Way way = way_to(chain, Hop{Hop::Kind::kStep, 0});
-    const auto run = packets.subspan(begin, end - begin);
-    if (run.size() == PacketBatch::kCapacity) {
-      // Staging them would fill their instance's batch, which would run at once.
-      if (const InstanceId instance = common_inline(run, way); instance != kNoInstance) {
-        run_inline(batch, instance, now);
-        return;
-      }
-    }
-    go_all(run, way, now);
+    go_all(packets.subspan(begin, end - begin), way_to(chain, Hop{Hop::Kind::kStep, 0}), now);
   }
 }
 
-/// The inline instance to which all of `packets` go, if nothing waits for it; else kNoInstance.
-InstanceId Worker::common_inline(std::span<const Packet> packets, const Way& way) const noexcept {
-  if (way.service == kNoService) return kNoInstance;
-  const InstanceId instance = own_inline_[index_of(way.service)];
-  if (instance == kNoInstance || lanes_[index_of(instance)].dirty) return kNoInstance;
-  bool same = true;
-  for (const Packet& packet : packets) same &= pin_of(packet, way).instance == index_of(instance);
-  return same ? instance : kNoInstance;
+/// enter_chains() for packets of one chain whose flows have the same pin at its first step.
+void Worker::enter_alike(PacketBatch& batch, Instant now) noexcept {
+  const ChainVersion& chain = *chain_of(batch[0]);
+  const Way way = way_to(chain, Hop{Hop::Kind::kStep, 0});
+  const Pin pin = flows_.first_pin(slot_of(batch[0].flow));
+  if (way.service == kNoService || !pin.is_set() || !is_here(pin, way.service)) {
+    enter_chains({batch.begin(), batch.size()}, now);
+    return;
+  }
+  statistics_.chains[index_of(chain.chain)].entered_packets += batch.size();
+  const InstanceId instance{pin.instance};
+  const bool is_inline = snapshot_->instances[pin.instance].channel->inline_runtime != nullptr;
+  if (is_inline && batch.full() && lane(instance).staged.empty()) {
+    // Staging them would fill the instance's batch, which would run at once.
+    run_inline(batch, instance, now);
+  } else {
+    stage_all({batch.begin(), batch.size()}, 0, instance, now);
+  }
 }
 
 void Worker::take_back(InstanceId instance, Instant now) noexcept {

@@ -67,6 +67,7 @@ void Worker::run_staged(InstanceId instance, Instant now) noexcept {
 /// Runs an inline function on `batch`, and on as long as the whole batch goes on to the next inline
 /// function together: a fused chain moves no descriptor.
 void Worker::run_inline(PacketBatch& batch, InstanceId instance, Instant now) noexcept {
+  bool alike = false;
   do {
     FunctionRuntime& runtime = *snapshot_->instances[index_of(instance)].channel->inline_runtime;
     if (!batch.empty()) {
@@ -76,15 +77,25 @@ void Worker::run_inline(PacketBatch& batch, InstanceId instance, Instant now) no
         options_.observer->delivered(now, instance, {batch.begin(), batch.size()});
       }
       runtime.process(batch, now);
-      keep_held(batch, instance);
+      alike = all_stand_alike({batch.begin(), batch.size()});
+      if (!alike || batch[0].verdict == Verdict::kHold) keep_held(batch, instance);
       statistics.returned_packets += batch.size();
       if (options_.observer != nullptr && !batch.empty()) {
         options_.observer->returned(now, instance, {batch.begin(), batch.size()});
       }
     }
     take_outbox(instance, now);
-  } while (advance_inline(batch, instance));
-  decide_all({batch.begin(), batch.size()}, now);
+  } while (alike && advance_inline(batch, instance));
+  if (batch.empty()) return;
+  // Of a single worker's flows none can have ended: nothing expires while packets are staged.
+  const bool plain = alike && batch[0].verdict == Verdict::kNext && options_.worker_count == 1;
+  const ChainVersion* chain = plain ? plain_chain_at(batch[0]) : nullptr;
+  const std::span<const Packet> packets{batch.begin(), batch.size()};
+  if (chain != nullptr) {
+    go_all(packets, way_to(*chain, chain->steps[batch[0].step].next), now);
+  } else {
+    decide_all(packets, now);
+  }
 }
 
 /// Notes what an inline function holds, and leaves the rest in `batch`.
@@ -116,21 +127,17 @@ void Worker::take_outbox(InstanceId instance, Instant now) noexcept {
   runtime.clear_outbox();
 }
 
-/// Moves a whole batch one step on when all its packets go to one inline function; else leaves it.
+/// Moves a whole batch that stands alike one step on when that is to one inline function; else
+/// leaves it.
 bool Worker::advance_inline(PacketBatch& batch, InstanceId& instance) noexcept {
-  if (batch.empty()) return false;
-  const Packet& first = batch[0];
-  if (first.verdict != Verdict::kNext) return false;
-  const ChainVersion* chain = plain_chain_at(first);
+  if (batch.empty() || batch[0].verdict != Verdict::kNext) return false;
+  const ChainVersion* chain = plain_chain_at(batch[0]);
   if (chain == nullptr) return false;
-  const Hop hop = chain->steps[first.step].next;
+  const Hop hop = chain->steps[batch[0].step].next;
   if (hop.kind != Hop::Kind::kStep) return false;
   const Step& next = chain->steps[hop.step];
   const InstanceId follower = own_inline_[index_of(next.service)];
   if (next.copy || follower == kNoInstance) return false;
-  bool same = true;
-  for (const Packet& packet : batch) same &= stands_as(packet, first);
-  if (!same) return false;
   instance = follower;
   for (Packet& packet : batch) packet.step = hop.step;
   return true;

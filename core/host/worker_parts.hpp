@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "core/host/worker.hpp"
 
@@ -21,9 +22,15 @@ inline bool stands_as(const Packet& packet, const Packet& other) {
          packet.verdict == other.verdict;
 }
 
+inline bool all_stand_alike(std::span<const Packet> packets) {
+  bool alike = true;
+  for (const Packet& packet : packets) alike &= stands_as(packet, packets.front());
+  return alike;
+}
+
 /// What is read of the headers of a batch of fresh packets, by their place in it.
 struct Worker::Fresh {
-  std::array<FlowKey, PacketBatch::kCapacity> keys;
+  std::array<PackedKey, PacketBatch::kCapacity> keys;
   std::array<FlowTable::Home, PacketBatch::kCapacity> homes;
   std::array<std::uint8_t, PacketBatch::kCapacity> tcp_flags;
   std::array<std::uint32_t, PacketBatch::kCapacity> slots;

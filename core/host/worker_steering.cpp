@@ -286,14 +286,12 @@ void Worker::leave(const Packet& packet, PortId port, Instant now) noexcept {
 void Worker::leave_all(std::span<const Packet> packets, const ChainVersion& chain,
                        Instant now) noexcept {
   const std::size_t port = index_of(chain.to);
-  bool plain = port < snapshot_->ports.size() && snapshot_->ports[port].worker == options_.index;
-  if (plain) {
-    std::uint32_t length_max = 0;
-    for (const Packet& packet : packets) {
-      length_max = std::max<std::uint32_t>(length_max, packet.length);
-    }
-    plain = length_max <= snapshot_->ports[port].frame_size_max;
+  std::uint32_t length_max = 0;
+  for (const Packet& packet : packets) {
+    length_max = std::max<std::uint32_t>(length_max, packet.length);
   }
+  bool plain = port < snapshot_->ports.size() && snapshot_->ports[port].worker == options_.index &&
+               length_max <= snapshot_->ports[port].frame_size_max;
   if (plain && chain.reverse != kNoChain && !chain.is_reverse) {
     for (const Packet& packet : packets) {
       plain &= (flows_.entry(slot_of(packet.flow)).flags & kReverseKnown) != 0;

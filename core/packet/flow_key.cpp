@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/packet/bytes.hpp"
+#include "core/packet/flow_hash.hpp"
 
 namespace sluice {
 namespace {
@@ -22,7 +23,9 @@ FlowHash::FlowHash(const HashKey& key) noexcept
            rotate(key.low, 23) + key.high,
            rotate(key.high, 41) ^ key.low,
            rotate(key.low, 47) - key.high,
-           rotate(key.high, 11) + key.low + kGolden} {}
+           rotate(key.high, 11) + key.low + kGolden},
+      fold_key_(key_[4] ^ 0xa0761d6478bd642fu),
+      last_key_(key_[2] ^ 0xe7037ed1a0b428dbu) {}
 
 std::uint64_t FlowHash::symmetric(const FlowKey& key) const noexcept {
   const auto* source = reinterpret_cast<const std::byte*>(key.source.data());
@@ -34,8 +37,7 @@ std::uint64_t FlowHash::symmetric(const FlowKey& key) const noexcept {
   if (second < first) std::swap(first, second);
   const auto low = [](Uint128 x) { return static_cast<std::uint64_t>(x); };
   const auto high = [](Uint128 x) { return static_cast<std::uint64_t>(x >> 64); };
-  return finish(product(high(first) + key_[0], low(first) + key_[1]) +
-                product(high(second) + key_[2], low(second) + key_[3]));
+  return finish(pair(0, high(first), low(first)) + pair(2, high(second), low(second)));
 }
 
 std::uint64_t hash(const FlowKey& key, const HashKey& hash_key) noexcept {

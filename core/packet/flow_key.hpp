@@ -2,11 +2,9 @@
 
 #include <array>
 #include <compare>
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
-#include "core/packet/bytes.hpp"
 #include "core/units.hpp"
 
 namespace sluice {
@@ -53,48 +51,7 @@ struct HashKey {
   std::uint64_t high = 0x0f0e0d0c0b0a0908u;
 };
 
-/// A keyed hash of flow keys, made ready for many of them.
-///
-/// It is NH (Black, Halevi, Krawczyk, Krovetz, Rogaway: "UMAC: Fast and Secure Message
-/// Authentication", CRYPTO 1999): the sum of products of (word + key word), which for two fixed
-/// inputs collides with probability 2^-64 over independent key words. The 128 bits are then folded
-/// to 64 by two keyed multiplications, so that all output bits are good for an index. The key words
-/// come from the two of HashKey by rotation and addition: not independent, so the bound is a
-/// reason, not a proof.
-class FlowHash {
- public:
-  explicit FlowHash(const HashKey& key) noexcept;
-
-  [[nodiscard]] std::uint64_t operator()(const FlowKey& key) const noexcept {
-    const auto* bytes = reinterpret_cast<const std::byte*>(&key);
-    const auto word = [&](std::size_t i) {
-      return load_native<std::uint64_t>(bytes + 8 * i) + key_[i];
-    };
-    return finish(product(word(0), word(1)) + product(word(2), word(3)) +
-                  product(word(4), word(5)));
-  }
-  /// Of the two addresses alone, and the same in both directions.
-  [[nodiscard]] std::uint64_t symmetric(const FlowKey& key) const noexcept;
-
- private:
-  [[nodiscard]] static Uint128 product(std::uint64_t a, std::uint64_t b) noexcept {
-    return static_cast<Uint128>(a) * b;
-  }
-  [[nodiscard]] static std::uint64_t fold(std::uint64_t a, std::uint64_t b) noexcept {
-    const Uint128 wide = product(a, b);
-    return static_cast<std::uint64_t>(wide) ^ static_cast<std::uint64_t>(wide >> 64);
-  }
-  [[nodiscard]] std::uint64_t finish(Uint128 sum) const noexcept {
-    const auto low = static_cast<std::uint64_t>(sum);
-    const auto high = static_cast<std::uint64_t>(sum >> 64);
-    const std::uint64_t mixed = fold(low ^ key_[3], high ^ key_[4] ^ 0xa0761d6478bd642fu);
-    return fold(mixed ^ key_[5], mixed ^ key_[2] ^ 0xe7037ed1a0b428dbu);
-  }
-
-  std::array<std::uint64_t, 6> key_;
-};
-
-/// FlowHash of all of `key`.
+/// A keyed hash of all of `key`: FlowHash, for one key.
 [[nodiscard]] std::uint64_t hash(const FlowKey& key, const HashKey& hash_key) noexcept;
 
 /// A keyed hash of the two addresses alone that is the same in both directions. It names the worker

@@ -60,13 +60,16 @@ class Tables {
     return result;
   }
 
+  /// With packed keys, since the data path reads them so from the frames.
   double table_ns(const std::vector<FlowKey>& queries, std::uint64_t passes, Bench& bench) {
+    std::vector<PackedKey> packed(queries.size());
+    std::transform(queries.begin(), queries.end(), packed.begin(), pack);
     std::array<std::uint32_t, kBatch> slots;
     std::uint64_t sum = 0;
     const double ns = time_ns([&] {
       for (std::uint64_t pass = 0; pass < passes; ++pass) {
-        for (std::size_t i = 0; i + kBatch <= queries.size(); i += kBatch) {
-          table_.lookup({&queries[i], kBatch}, slots, Instant{});
+        for (std::size_t i = 0; i + kBatch <= packed.size(); i += kBatch) {
+          table_.lookup(std::span{packed}.subspan(i, kBatch), slots, Instant{});
           for (const std::uint32_t slot : slots) sum += slot;
         }
       }

@@ -65,7 +65,9 @@ class FlowsIo {
                   .target = 0xffff,
                   .ingress = 0,
                   .arrival = now_ns_});
-      if (source_ == Source::kCapture) {
+      if (source_ == Source::kBuffers) {
+        __builtin_prefetch(memory_.buffer(buffer).data() + kHeadroom);
+      } else {
         std::memcpy(memory_.buffer(buffer).data() + kHeadroom, place_of(frame).data(), kFrameSize);
       }
     }

@@ -86,7 +86,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::byte> frame(all.begin() + 1, all.end());
   sluice::push_and_pop(frame);
   const auto headers = sluice::parse(frame);
-  sluice::FlowKey plain_key;
+  sluice::PackedKey plain_key{};
   std::uint8_t plain_flags = 0;
   const sluice::PortId port{data[0]};
   const bool plain = sluice::read_plain_flow(frame, port, plain_key, plain_flags);
@@ -96,7 +96,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const sluice::FlowKey key = sluice::flow_key(frame, *headers, port);
-  SLUICE_CHECK(!plain || (plain_key == key && plain_flags == headers->tcp_flags));
+  SLUICE_CHECK(!plain || (sluice::unpack(plain_key) == key && plain_flags == headers->tcp_flags));
   (void)sluice::hash(key, {});
   sluice::rewrite_all(frame, *headers, data[0]);
   return 0;

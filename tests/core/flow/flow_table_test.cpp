@@ -85,11 +85,25 @@ TEST(FlowTable, LookupFindsWholeBatchesAndMarksThemSeen) {
   }
   std::vector<std::uint32_t> slots(keys.size(), 5);
   table.lookup(keys, slots, kStart + seconds{1});
+  std::vector<PackedKey> packed;
   std::vector<FlowTable::Home> homes;
-  for (const FlowKey& key : keys) homes.push_back(table.home_of(key));
-  std::vector<std::uint32_t> slots_by_home(keys.size(), 6);
-  table.lookup(keys, homes, slots_by_home, kStart + seconds{1});
+  for (const FlowKey& key : keys) {
+    packed.push_back(pack(key));
+    homes.push_back(table.home_of(packed.back()));
+  }
+  std::vector<std::uint32_t> slots_by_home;
+  for (std::size_t begin = 0; begin < keys.size(); begin += 25) {
+    std::array<std::uint32_t, 25> guesses;
+    table.guess(std::span{packed}.subspan(begin, 25), std::span{homes}.subspan(begin, 25), guesses,
+                kStart + seconds{1});
+    for (std::size_t i = 0; i < 25; ++i) {
+      slots_by_home.push_back(table.confirm(packed[begin + i], homes[begin + i], guesses[i]));
+    }
+  }
   EXPECT_EQ(slots, slots_by_home);
+  std::vector<std::uint32_t> slots_by_packed(keys.size(), 6);
+  table.lookup(std::span<const PackedKey>{packed}, slots_by_packed, kStart + seconds{1});
+  EXPECT_EQ(slots, slots_by_packed);
   for (std::uint32_t i = 0; i < 100; ++i) {
     ASSERT_EQ(slots[i] == kNoSlot, i % 3 == 0) << i;
     if (slots[i] == kNoSlot) continue;
@@ -114,12 +128,32 @@ TEST(FlowTable, DirectionsIngressAndVlanMakeDifferentFlows) {
   EXPECT_NE(lookup_one(table, key, kStart), kNoSlot);
 }
 
+// Two keys that agree in the first part of PackedKey, and in all that the index keeps of them.
+TEST(FlowTable, TellsKeysApartThatDifferInTheirRestAlone) {
+  FlowTable table{{.flow_count_max = 6}};  // One bucket.
+  FlowKey key = key_number(1);
+  key.vlan_outer = 1;
+  const std::uint32_t slot = table.insert(key, kStart);
+  FlowKey other = key;
+  const auto same_home = [&] {
+    return table.home_of(pack(other)).signature == table.home_of(pack(key)).signature;
+  };
+  do ++other.vlan_outer;
+  while (!same_home() && other.vlan_outer < 4096);
+  ASSERT_TRUE(same_home());
+  EXPECT_EQ(lookup_one(table, other, kStart), kNoSlot);
+  const std::uint32_t other_slot = table.insert(other, kStart);
+  EXPECT_NE(other_slot, slot);
+  EXPECT_EQ(lookup_one(table, other, kStart), other_slot);
+  EXPECT_EQ(lookup_one(table, key, kStart), slot);
+}
+
 // 64 keys whose home is the same one of the index's 11 buckets, which holds 12: they fill six.
 TEST(FlowTable, FindsKeysThatAllWantTheSameBucket) {
   FlowTable table{{.flow_count_max = 64, .rest_time = Duration{0}}};
   std::vector<FlowKey> keys;
   for (std::uint32_t i = 0; keys.size() < 80; ++i) {
-    if (table.home_of(key_number(i)).bucket == 9) keys.push_back(key_number(i));
+    if (table.home_of(pack(key_number(i))).bucket == 9) keys.push_back(key_number(i));
   }
   std::vector<std::uint32_t> slots(80, kNoSlot);
   for (std::size_t i = 0; i < 64; ++i) slots[i] = table.insert(keys[i], kStart);

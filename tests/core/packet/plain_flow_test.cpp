@@ -26,8 +26,12 @@ struct PlainFlow {
 };
 
 std::optional<PlainFlow> read(const Bytes& frame) {
+  // Left by another frame: must not shine through.
+  PackedKey key{{~0ull, ~0ull}, {~0ull, ~0ull, ~0ull, ~0ull}};
   PlainFlow flow;
-  if (!read_plain_flow(frame, kPort, flow.key, flow.tcp_flags)) return std::nullopt;
+  if (!read_plain_flow(frame, kPort, key, flow.tcp_flags)) return std::nullopt;
+  flow.key = unpack(key);
+  EXPECT_EQ(pack(flow.key).first, key.first);
   return flow;
 }
 
