@@ -124,23 +124,19 @@ void FlowTable::lookup(std::span<const FlowKey> keys, std::span<std::uint32_t> s
 void FlowTable::lookup(std::span<const PackedKey> keys, std::span<std::uint32_t> slots,
                        Instant now) noexcept {
   SLUICE_CHECK(slots.size() == keys.size());
-  std::array<Home, kBatchMax> homes;
+  std::array<Query, kBatchMax> queries;
   for (std::size_t begin = 0; begin < keys.size(); begin += kBatchMax) {
-    const auto some = keys.subspan(begin, std::min(kBatchMax, keys.size() - begin));
-    const auto found = slots.subspan(begin, some.size());
-    for (std::size_t i = 0; i < some.size(); ++i) {
-      homes[i] = home_of(some[i]);
-      prefetch(homes[i]);
+    const std::size_t count = std::min(kBatchMax, keys.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      queries[i].key = keys[begin + i];
+      prepare(queries[i]);
     }
-    guess(some, std::span{homes}.first(some.size()), found, now);
-    for (std::size_t i = 0; i < some.size(); ++i) found[i] = confirm(some[i], homes[i], found[i]);
+    guess(std::span{queries}.first(count), now);
+    for (std::size_t i = 0; i < count; ++i) slots[begin + i] = confirm(queries[i]);
   }
 }
 
-void FlowTable::guess(std::span<const PackedKey> keys, std::span<const Home> homes,
-                      std::span<std::uint32_t> slots, Instant now) noexcept {
-  SLUICE_CHECK(keys.size() <= kBatchMax && homes.size() == keys.size());
-  SLUICE_CHECK(slots.size() == keys.size());
+void FlowTable::guess(std::span<Query> queries, Instant now) noexcept {
   advance_clock(now);
   constexpr std::uint32_t kLastPlace = 1u << (kBucketSize - 1);
   // Copies, for the compiler cannot know that the stores below do not change the originals.
@@ -148,46 +144,46 @@ void FlowTable::guess(std::span<const PackedKey> keys, std::span<const Home> hom
   const std::byte* const first_slot = slots_;
   const std::size_t slot_bytes = slot_bytes_;
   const std::size_t rest_offset = rest_offset_;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const Bucket& bucket = buckets[homes[i].bucket];
-    const std::uint32_t places = places_with(bucket.signatures.data(), homes[i].signature);
+  for (Query& query : queries) {
+    const Bucket& bucket = buckets[query.bucket];
+    const std::uint32_t places = places_with(bucket.signatures.data(), query.signature);
     // Without a candidate this fetches the slot of the last place: harmless, and spares a branch.
     const std::uint32_t slot =
         bucket.slots[static_cast<std::uint32_t>(std::countr_zero(places | kLastPlace))];
-    slots[i] = places == 0 ? kNoSlot : slot;
+    query.slot = places == 0 ? kNoSlot : slot;
     const std::byte* const candidate = first_slot + slot * slot_bytes;
     __builtin_prefetch(candidate, 1);
-    if (keys[i].has_rest()) [[unlikely]] {
+    if (query.key.has_rest()) [[unlikely]] {
       __builtin_prefetch(candidate + rest_offset);
     }
   }
 }
 
-std::uint32_t FlowTable::find_in_later_buckets(const PackedKey& key, Home home) const noexcept {
-  std::uint32_t bucket = home.bucket;
+std::uint32_t FlowTable::find_in_later_buckets(const Query& query) const noexcept {
+  std::uint32_t bucket = query.bucket;
   while (buckets_[bucket].passed_on != 0) {
     bucket = next_bucket(bucket);
-    if (bucket == home.bucket) break;
+    if (bucket == query.bucket) break;
     const Bucket& later = buckets_[bucket];
-    std::uint32_t rest = places_with(later.signatures.data(), home.signature);
+    std::uint32_t rest = places_with(later.signatures.data(), query.signature);
     for (; rest != 0; rest &= rest - 1) {
       const std::uint32_t candidate =
           later.slots[static_cast<std::uint32_t>(std::countr_zero(rest))];
-      if (is_of(slot_at(candidate), key)) return candidate;
+      if (is_of(slot_at(candidate), query.key)) return candidate;
     }
   }
   return kNoSlot;
 }
 
-std::uint32_t FlowTable::find(const PackedKey& key, Home home) const noexcept {
-  const Bucket& bucket = buckets_[home.bucket];
-  std::uint32_t rest = places_with(bucket.signatures.data(), home.signature);
+std::uint32_t FlowTable::find(const Query& query) const noexcept {
+  const Bucket& bucket = buckets_[query.bucket];
+  std::uint32_t rest = places_with(bucket.signatures.data(), query.signature);
   for (; rest != 0; rest &= rest - 1) {
     const std::uint32_t candidate =
         bucket.slots[static_cast<std::uint32_t>(std::countr_zero(rest))];
-    if (is_of(slot_at(candidate), key)) return candidate;
+    if (is_of(slot_at(candidate), query.key)) return candidate;
   }
-  return bucket.passed_on == 0 ? kNoSlot : find_in_later_buckets(key, home);
+  return bucket.passed_on == 0 ? kNoSlot : find_in_later_buckets(query);
 }
 
 FlowKey FlowTable::key(std::uint32_t slot) const noexcept {
@@ -199,18 +195,19 @@ FlowKey FlowTable::key(std::uint32_t slot) const noexcept {
 
 std::uint32_t FlowTable::insert(const FlowKey& key, Instant now) noexcept {
   advance_clock(now);
-  const PackedKey packed = pack(key);
-  const Home home = home_of(packed);
-  SLUICE_CHECK(find(packed, home) == kNoSlot);
+  Query query;
+  query.key = pack(key);
+  prepare(query);
+  SLUICE_CHECK(find(query) == kNoSlot);
   const std::uint32_t slot = take_free_slot(now_ns_);
   if (slot == kNoSlot) return kNoSlot;
   Slot& state = slot_at(slot);
-  state.first = packed.first;
-  rest_of(state) = packed.rest;
+  state.first = query.key.first;
+  rest_of(state) = query.key.rest;
   state.entry = FlowEntry{.last_seen_ns = now_ns_};
   state.until_ns = kOpen;
   std::fill_n(pins_of(state), pin_count_max_, Pin{});
-  index_insert(home, slot);
+  index_insert(query, slot);
   if (size_ == 0) tick_done_ = now_ns_ / tick_ns_;  // All lists are empty.
   wheel_add(slot, due_ns(state));
   ++size_;
@@ -228,8 +225,8 @@ std::uint32_t FlowTable::take_free_slot(std::uint64_t now_ns) noexcept {
   return unused_first_ < capacity_ ? unused_first_++ : kNoSlot;
 }
 
-void FlowTable::index_insert(Home home, std::uint32_t slot) noexcept {
-  std::uint32_t bucket = home.bucket;
+void FlowTable::index_insert(const Query& query, std::uint32_t slot) noexcept {
+  std::uint32_t bucket = query.bucket;
   std::uint32_t empty = places_with(buckets_[bucket].signatures.data(), 0);
   while (empty == 0) {  // Ends: there are twice as many places as slots.
     ++buckets_[bucket].passed_on;
@@ -237,14 +234,14 @@ void FlowTable::index_insert(Home home, std::uint32_t slot) noexcept {
     empty = places_with(buckets_[bucket].signatures.data(), 0);
   }
   const auto place = static_cast<std::uint32_t>(std::countr_zero(empty));
-  buckets_[bucket].signatures[place] = static_cast<std::uint8_t>(home.signature);
+  buckets_[bucket].signatures[place] = static_cast<std::uint8_t>(query.signature);
   buckets_[bucket].slots[place] = slot;
 }
 
-void FlowTable::index_erase(Home home, std::uint32_t slot) noexcept {
-  for (std::uint32_t bucket = home.bucket;; bucket = next_bucket(bucket)) {
+void FlowTable::index_erase(const Query& query, std::uint32_t slot) noexcept {
+  for (std::uint32_t bucket = query.bucket;; bucket = next_bucket(bucket)) {
     Bucket& here = buckets_[bucket];
-    std::uint32_t rest = places_with(here.signatures.data(), home.signature);
+    std::uint32_t rest = places_with(here.signatures.data(), query.signature);
     for (; rest != 0; rest &= rest - 1) {
       const auto place = static_cast<std::uint32_t>(std::countr_zero(rest));
       if (here.slots[place] != slot) continue;
@@ -260,7 +257,10 @@ void FlowTable::erase(std::uint32_t slot, Instant now) noexcept {
   advance_clock(now);
   SLUICE_CHECK(live(slot));
   Slot& state = slot_at(slot);
-  index_erase(home_of(PackedKey{state.first, rest_of(state)}), slot);
+  Query query;
+  query.key = {state.first, rest_of(state)};
+  prepare(query);
+  index_erase(query, slot);
   list_remove(slot);
   state.entry = FlowEntry{};
   state.previous = kNoSlot;

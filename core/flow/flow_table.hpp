@@ -74,37 +74,41 @@ class FlowTable {
   void lookup(std::span<const PackedKey> keys, std::span<std::uint32_t> slots,
               Instant now) noexcept;
 
-  // The same in steps, for who has the keys packed and something to do in between: home_of() and
-  // prefetch() for each key, guess() for all, confirm() for each.
+  // The same in steps, for who has the keys packed and something to do in between: prepare() for
+  // each, guess() for all, confirm() for each.
 
-  /// Where in the index a key belongs, and the mark under which it stands there.
-  struct Home {
-    std::uint32_t bucket;
-    std::uint32_t signature;  ///< A byte that is not 0, four times.
+  /// A key on its way through a lookup.
+  struct alignas(kAlignment) Query {
+    PackedKey key;
+    std::uint32_t bucket;     ///< Of the index, where the key belongs.
+    std::uint32_t signature;  ///< Under which it stands there: a byte that is not 0, four times.
+    std::uint32_t slot;       ///< After guess(): where it is, if anywhere and no other is like it.
+    std::uint32_t note;       ///< The caller's own.
   };
-  [[nodiscard]] Home home_of(const PackedKey& key) const noexcept {
-    const std::uint64_t hash = hash_(key);
+  static_assert(sizeof(Query) == 64);
+
+  /// Works out where the key belongs, and starts to fetch that.
+  void prepare(Query& query) const noexcept {
+    const std::uint64_t hash = hash_(query.key);
+    const auto bucket = static_cast<std::uint64_t>((Uint128{hash} * bucket_count_) >> 64);
     const auto low = static_cast<std::uint8_t>(hash);
-    return {static_cast<std::uint32_t>(((hash >> 32) * bucket_count_) >> 32),
-            (low + std::uint32_t{low == 0}) * 0x01010101u};
+    query.bucket = static_cast<std::uint32_t>(bucket);
+    query.signature = (low + std::uint32_t{low == 0}) * 0x01010101u;
+    __builtin_prefetch(&buckets_[bucket]);
   }
-  /// Starts to fetch what guess() reads.
-  void prefetch(Home home) const noexcept { __builtin_prefetch(&buckets_[home.bucket]); }
-  /// Names the slot in which each of `keys` is, if it is in the table and no other has its
-  /// signature, and starts to fetch it. All three have one size, at most kBatchMax.
-  void guess(std::span<const PackedKey> keys, std::span<const Home> homes,
-             std::span<std::uint32_t> slots, Instant now) noexcept;
-  /// The slot of `key` after a guess() since when nothing was erased; kNoSlot if it was absent
-  /// then. Marks it seen at that time.
-  [[nodiscard]] std::uint32_t confirm(const PackedKey& key, Home home,
-                                      std::uint32_t guess) noexcept {
-    if (guess == kNoSlot || !is_of(slot_at(guess), key)) [[unlikely]] {
-      if (guess == kNoSlot && buckets_[home.bucket].passed_on == 0) return kNoSlot;
-      guess = find(key, home);
-      if (guess == kNoSlot) return kNoSlot;
+  /// Guesses the slots of prepared queries, and starts to fetch them.
+  void guess(std::span<Query> queries, Instant now) noexcept;
+  /// The slot of a guessed query, if nothing was erased since; kNoSlot if it was absent then. Marks
+  /// it seen at that time.
+  [[nodiscard]] std::uint32_t confirm(const Query& query) noexcept {
+    std::uint32_t slot = query.slot;
+    if (slot == kNoSlot || !is_of(slot_at(slot), query.key)) [[unlikely]] {
+      if (slot == kNoSlot && buckets_[query.bucket].passed_on == 0) return kNoSlot;
+      slot = find(query);
+      if (slot == kNoSlot) return kNoSlot;
     }
-    slot_at(guess).entry.last_seen_ns = now_ns_;
-    return guess;
+    slot_at(slot).entry.last_seen_ns = now_ns_;
+    return slot;
   }
 
   /// Adds `key`, which must be absent (checked), seen now, with a fresh entry and unset pins.
@@ -218,10 +222,10 @@ class FlowTable {
     return bucket + 1 == bucket_count_ ? 0 : bucket + 1;
   }
 
-  [[nodiscard]] std::uint32_t find(const PackedKey& key, Home home) const noexcept;
-  [[nodiscard]] std::uint32_t find_in_later_buckets(const PackedKey& key, Home home) const noexcept;
-  void index_insert(Home home, std::uint32_t slot) noexcept;
-  void index_erase(Home home, std::uint32_t slot) noexcept;
+  [[nodiscard]] std::uint32_t find(const Query& query) const noexcept;
+  [[nodiscard]] std::uint32_t find_in_later_buckets(const Query& query) const noexcept;
+  void index_insert(const Query& query, std::uint32_t slot) noexcept;
+  void index_erase(const Query& query, std::uint32_t slot) noexcept;
   [[nodiscard]] std::uint32_t take_free_slot(std::uint64_t now_ns) noexcept;
 
   [[nodiscard]] std::uint64_t due_ns(const Slot& slot) const noexcept;

@@ -38,7 +38,7 @@ Worker::Worker(Options options)
       worker_output_(options_.worker_count, PacketBatch{options_.memory}),
       instance_flows_(options_.instance_count_max),
       chain_flows_(options_.chain_version_count_max),
-      fresh_(std::make_unique<Fresh>()) {
+      queries_(std::make_unique<Queries>()) {
   SLUICE_CHECK(options_.ledger != nullptr);
   SLUICE_CHECK(std::uint64_t{options_.flows.flow_count_max} * options_.worker_count <=
                (1u << kFlowSlotBits));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -15,6 +16,7 @@
 #include "core/packet/fragment_tracker.hpp"
 #include "core/packet/headers.hpp"
 #include "core/packet/packet_batch.hpp"
+#include "core/packet/plain_flow.hpp"
 
 namespace sluice {
 
@@ -125,7 +127,9 @@ class Worker {
     std::uint32_t lent = 0;
     std::uint32_t outstanding_max = 0;
   };
-  struct Fresh;
+  /// What is asked of the flow table for a batch of fresh packets; the note is a packet's TCP
+  /// flags.
+  using Queries = std::array<FlowTable::Query, PacketBatch::kCapacity>;
   /// Where packets go that stand at the same step.
   struct Way {
     const ChainVersion* chain = nullptr;
@@ -135,14 +139,15 @@ class Worker {
 
   // Input.
   void receive(PacketBatch& batch, Instant now) noexcept;
-  bool parse_fresh(const Packet& packet, std::uint32_t place, Instant now) noexcept;
-  bool parse_odd(const Packet& packet, std::uint32_t place, Instant now) noexcept;
+  bool parse_fresh(const PlainFlowReader& reader, const Packet& packet, FlowTable::Query& query,
+                   Instant now) noexcept;
+  bool parse_odd(const Packet& packet, FlowTable::Query& query, Instant now) noexcept;
   bool keep_own(const FlowKey& key, const Packet& packet, Instant now) noexcept;
   bool pass_unmatched(const Packet& packet, const Headers& headers,
                       std::span<const std::byte> bytes, Instant now) noexcept;
   void steer_fresh(PacketBatch& batch, Instant now) noexcept;
-  std::uint32_t begin_or_end(const Packet& packet, std::uint32_t place, std::uint32_t slot,
-                             Instant now) noexcept;
+  std::uint32_t begin_or_end(const Packet& packet, const FlowTable::Query& query,
+                             std::uint32_t slot, Instant now) noexcept;
   void enter_chains(std::span<const Packet> packets, Instant now) noexcept;
   void enter_alike(PacketBatch& batch, Instant now) noexcept;
   void take_back(InstanceId instance, Instant now) noexcept;
@@ -237,7 +242,7 @@ class Worker {
   std::vector<std::uint32_t> chain_flows_;
   std::vector<InstanceId> quarantined_;
   std::vector<InstanceId> touched_;
-  std::unique_ptr<Fresh> fresh_;
+  std::unique_ptr<Queries> queries_;
   WorkerStatistics statistics_;
 
   static constexpr std::uint32_t kSpareCount = 128;

@@ -4,7 +4,6 @@
 #include "core/chain/steering.hpp"
 #include "core/check.hpp"
 #include "core/host/worker_parts.hpp"
-#include "core/packet/plain_flow.hpp"
 
 namespace sluice {
 
@@ -20,27 +19,21 @@ bool is_neighbour_discovery(const Headers& headers, std::span<const std::byte> b
 
 }  // namespace
 
-/// Fills `place` of what is known of the fresh packets. False when the packet needs no steering
-/// here: it was dropped, passed by, or handed to the worker of its flow.
-inline bool Worker::parse_fresh(const Packet& packet, std::uint32_t place, Instant now) noexcept {
-  Fresh& fresh = *fresh_;
-  PackedKey& key = fresh.keys[place];
-  std::uint8_t tcp_flags;
-  const auto bytes = options_.memory.bytes(packet);
-  if (read_plain_flow(bytes, PortId{packet.ingress}, key, tcp_flags)) [[likely]] {
-    if (options_.worker_count > 1 && !keep_own(unpack(key), packet, now)) return false;
-    fresh.tcp_flags[place] = tcp_flags;
-  } else if (!parse_odd(packet, place, now)) {
+/// Asks for the packet's flow. False when it needs no steering here: it was dropped, passed by, or
+/// handed to the worker of its flow.
+inline bool Worker::parse_fresh(const PlainFlowReader& reader, const Packet& packet,
+                                FlowTable::Query& query, Instant now) noexcept {
+  query.note = reader.read(options_.memory.bytes(packet), query.key);
+  if (query.note == PlainFlowReader::kNotPlain) [[unlikely]] {
+    if (!parse_odd(packet, query, now)) return false;
+  } else if (options_.worker_count > 1 && !keep_own(unpack(query.key), packet, now)) {
     return false;
   }
-  const FlowTable::Home home = flows_.home_of(key);
-  flows_.prefetch(home);
-  fresh.homes[place] = home;
   return true;
 }
 
 /// parse_fresh() for what is not plain.
-bool Worker::parse_odd(const Packet& packet, std::uint32_t place, Instant now) noexcept {
+bool Worker::parse_odd(const Packet& packet, FlowTable::Query& query, Instant now) noexcept {
   const auto bytes = options_.memory.bytes(packet);
   const auto headers = parse(bytes);
   if (!headers) {
@@ -60,8 +53,8 @@ bool Worker::parse_odd(const Packet& packet, std::uint32_t place, Instant now) n
       return false;
     }
   }
-  fresh_->keys[place] = pack(key);
-  fresh_->tcp_flags[place] = headers->tcp_flags;
+  query.key = pack(key);
+  query.note = headers->tcp_flags;
   return true;
 }
 
@@ -69,16 +62,20 @@ void Worker::receive(PacketBatch& batch, Instant now) noexcept {
   auto& port = statistics_.ports[batch[0].ingress];
   port.received_packets += batch.size();
   std::uint64_t size_bytes = 0;
-  std::uint32_t kept = 0;
+  const PlainFlowReader reader{PortId{batch[0].ingress}};
+  FlowTable::Query* query = queries_->data();
+  Packet* kept = batch.begin();
   for (const Packet& packet : batch) {
     size_bytes += packet.length;
-    if (!parse_fresh(packet, kept, now)) [[unlikely]]
+    if (!parse_fresh(reader, packet, *query, now)) [[unlikely]] {
       continue;
-    if (&batch[kept] != &packet) batch[kept] = packet;
+    }
+    ++query;
+    if (kept != &packet) *kept = packet;
     ++kept;
   }
   port.received_bytes += size_bytes;
-  batch.resize(kept);
+  batch.resize(static_cast<std::uint32_t>(kept - batch.begin()));
   steer_fresh(batch, now);
 }
 
@@ -107,41 +104,40 @@ bool Worker::pass_unmatched(const Packet& packet, const Headers& headers,
 
 /// Steers what parse_fresh() accepted, which fills `batch`.
 void Worker::steer_fresh(PacketBatch& batch, Instant now) noexcept {
-  Fresh& fresh = *fresh_;
   const std::uint32_t count = batch.size();
-  flows_.guess({fresh.keys.data(), count}, {fresh.homes.data(), count}, {fresh.slots.data(), count},
-               now);
-  std::uint32_t known = 0;
-  // Alike are those of one chain and one instance at its first step: then these two are the same.
-  std::uint64_t all_of_them = ~std::uint64_t{0};
-  std::uint64_t any_of_them = 0;
+  const std::span<FlowTable::Query> queries{queries_->data(), count};
+  for (FlowTable::Query& query : queries) flows_.prepare(query);
+  flows_.guess(queries, now);
+  Packet* known = batch.begin();
+  // Alike are those of one chain and one pin at its first step: then these are the same twice.
+  std::uint32_t chain_of_all = ~0u, chain_of_any = 0, pin_of_all = ~0u, pin_of_any = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
-    std::uint32_t slot = flows_.confirm(fresh.keys[i], fresh.homes[i], fresh.slots[i]);
-    const std::uint8_t tcp_flags = fresh.tcp_flags[i];
-    if (slot == kNoSlot || (tcp_flags & (kTcpFin | kTcpSyn | kTcpRst)) != 0) [[unlikely]] {
-      slot = begin_or_end(batch[i], i, slot, now);
+    const FlowTable::Query& query = queries[i];
+    std::uint32_t slot = flows_.confirm(query);
+    if (slot == kNoSlot || (query.note & (kTcpFin | kTcpSyn | kTcpRst)) != 0) [[unlikely]] {
+      slot = begin_or_end(batch[i], query, slot, now);
       if (slot == kNoSlot) continue;
     }
-    Packet& packet = batch[known];
-    if (known != i) packet = batch[i];
-    ++known;
+    if (known != &batch[i]) *known = batch[i];
     const FlowEntry& entry = flows_.entry(slot);
-    packet.flow = flow_of(slot);
-    packet.tag = entry.sticky_tag;
-    packet.chain = entry.chain;
-    packet.step = 0;
-    packet.verdict = Verdict::kUndecided;
-    const std::uint64_t way =
-        std::uint64_t{std::bit_cast<std::uint32_t>(flows_.first_pin(slot))} << 16 | entry.chain;
-    all_of_them &= way;
-    any_of_them |= way;
+    known->flow = flow_of(slot);
+    known->tag = entry.sticky_tag;
+    known->chain = entry.chain;
+    known->step = 0;
+    known->verdict = Verdict::kUndecided;
+    ++known;
+    const auto pin = std::bit_cast<std::uint32_t>(flows_.first_pin(slot));
+    chain_of_all &= entry.chain;
+    chain_of_any |= entry.chain;
+    pin_of_all &= pin;
+    pin_of_any |= pin;
   }
-  batch.resize(known);
+  batch.resize(static_cast<std::uint32_t>(known - batch.begin()));
   if (batch.empty()) return;
   if (options_.observer != nullptr) {
     options_.observer->classified(now, {batch.begin(), batch.size()});
   }
-  if (all_of_them == any_of_them) {
+  if (chain_of_all == chain_of_any && pin_of_all == pin_of_any) {
     enter_alike(batch, now);
   } else {
     enter_chains({batch.begin(), batch.size()}, now);
@@ -150,10 +146,10 @@ void Worker::steer_fresh(PacketBatch& batch, Instant now) noexcept {
 
 /// The slot of a fresh packet that begins a flow, or whose TCP flags begin or end one; `slot` is
 /// that of its flow so far. kNoSlot: the packet belongs to none and has ended.
-std::uint32_t Worker::begin_or_end(const Packet& packet, std::uint32_t place, std::uint32_t slot,
-                                   Instant now) noexcept {
-  const FlowKey key = unpack(fresh_->keys[place]);
-  const std::uint8_t tcp_flags = fresh_->tcp_flags[place];
+std::uint32_t Worker::begin_or_end(const Packet& packet, const FlowTable::Query& query,
+                                   std::uint32_t slot, Instant now) noexcept {
+  const FlowKey key = unpack(query.key);
+  const auto tcp_flags = static_cast<std::uint8_t>(query.note);
   const bool opens = (tcp_flags & (kTcpSyn | kTcpAck | kTcpRst)) == kTcpSyn;
   // Its first packet may stand earlier in this batch.
   if (slot == kNoSlot) flows_.lookup({&key, 1}, {&slot, 1}, now);
@@ -248,7 +244,8 @@ void Worker::take_from_worker(PacketBatch& batch, Instant now) noexcept {
       decide(packet, now);
     } else if (packet.chain != kChainNone) {
       deliver(packet, packet.step, InstanceId{packet.target}, now);
-    } else if (parse_fresh(packet, kept, now)) {
+    } else if (parse_fresh(PlainFlowReader{PortId{packet.ingress}}, packet, (*queries_)[kept],
+                           now)) {
       if (&batch[kept] != &packet) batch[kept] = packet;
       ++kept;
     }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 
@@ -27,13 +26,5 @@ inline bool all_stand_alike(std::span<const Packet> packets) {
   for (const Packet& packet : packets) alike &= stands_as(packet, packets.front());
   return alike;
 }
-
-/// What is read of the headers of a batch of fresh packets, by their place in it.
-struct Worker::Fresh {
-  std::array<PackedKey, PacketBatch::kCapacity> keys;
-  std::array<FlowTable::Home, PacketBatch::kCapacity> homes;
-  std::array<std::uint8_t, PacketBatch::kCapacity> tcp_flags;
-  std::array<std::uint32_t, PacketBatch::kCapacity> slots;
-};
 
 }  // namespace sluice

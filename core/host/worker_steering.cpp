@@ -286,9 +286,12 @@ void Worker::leave(const Packet& packet, PortId port, Instant now) noexcept {
 void Worker::leave_all(std::span<const Packet> packets, const ChainVersion& chain,
                        Instant now) noexcept {
   const std::size_t port = index_of(chain.to);
+  const std::uint64_t arrival = packets.front().arrival;
+  std::uint64_t arrival_differs = 0;
   std::uint32_t length_max = 0;
   for (const Packet& packet : packets) {
     length_max = std::max<std::uint32_t>(length_max, packet.length);
+    arrival_differs |= packet.arrival ^ arrival;
   }
   bool plain = port < snapshot_->ports.size() && snapshot_->ports[port].worker == options_.index &&
                length_max <= snapshot_->ports[port].frame_size_max;
@@ -302,10 +305,10 @@ void Worker::leave_all(std::span<const Packet> packets, const ChainVersion& chai
     return;
   }
   auto& latency = statistics_.chains[index_of(chain.chain)].latency;
-  for (std::size_t begin = 0, end = 0; begin < packets.size(); begin = end) {
-    const std::uint64_t arrival = packets[begin].arrival;
-    while (end < packets.size() && packets[end].arrival == arrival) ++end;
-    latency.add(now - instant_from_ns(arrival), end - begin);
+  if (arrival_differs == 0) {
+    latency.add(now - instant_from_ns(arrival), packets.size());
+  } else {
+    for (const Packet& packet : packets) latency.add(now - instant_from_ns(packet.arrival), 1);
   }
   port_output_[port].insert(port_output_[port].end(), packets.begin(), packets.end());
 }

@@ -29,13 +29,14 @@ class FlowHash {
     return finish(pair(0, word(0), word(1)) + pair(2, word(2), word(3)) +
                   pair(4, word(4), word(5)));
   }
-  /// Another one than that of the same FlowKey. Does not read the rest of a key that has none.
+  /// Another one than that of the same FlowKey, folded once only: enough for an index that looks at
+  /// the keys themselves in the end. Does not read the rest of a key that has none.
   [[nodiscard]] std::uint64_t operator()(const PackedKey& key) const noexcept {
     Uint128 sum = pair(0, key.first[0], key.first[1]);
     if (key.has_rest()) [[unlikely]] {
       sum += pair(2, key.rest[0], key.rest[1]) + pair(4, key.rest[2], key.rest[3]);
     }
-    return finish(sum);
+    return fold_once(sum);
   }
   /// Of the two addresses alone, and the same in both directions.
   [[nodiscard]] std::uint64_t symmetric(const FlowKey& key) const noexcept;
@@ -49,10 +50,12 @@ class FlowHash {
     const Uint128 wide = static_cast<Uint128>(a) * b;
     return static_cast<std::uint64_t>(wide) ^ static_cast<std::uint64_t>(wide >> 64);
   }
+  [[nodiscard]] std::uint64_t fold_once(Uint128 sum) const noexcept {
+    return fold(static_cast<std::uint64_t>(sum) ^ key_[3],
+                static_cast<std::uint64_t>(sum >> 64) ^ fold_key_);
+  }
   [[nodiscard]] std::uint64_t finish(Uint128 sum) const noexcept {
-    const auto low = static_cast<std::uint64_t>(sum);
-    const auto high = static_cast<std::uint64_t>(sum >> 64);
-    const std::uint64_t mixed = fold(low ^ key_[3], high ^ fold_key_);
+    const std::uint64_t mixed = fold_once(sum);
     return fold(mixed ^ key_[5], mixed ^ last_key_);
   }
 

@@ -87,9 +87,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   sluice::push_and_pop(frame);
   const auto headers = sluice::parse(frame);
   sluice::PackedKey plain_key{};
-  std::uint8_t plain_flags = 0;
   const sluice::PortId port{data[0]};
-  const bool plain = sluice::read_plain_flow(frame, port, plain_key, plain_flags);
+  const std::uint32_t plain_flags = sluice::PlainFlowReader{port}.read(frame, plain_key);
+  const bool plain = plain_flags != sluice::PlainFlowReader::kNotPlain;
   SLUICE_CHECK(headers.has_value() || !plain);
   if (!headers) {
     (void)sluice::to_string(headers.error());

@@ -26,6 +26,13 @@ FlowKey key_number(std::uint32_t number) {
   return key;
 }
 
+FlowTable::Query prepared(const FlowTable& table, const FlowKey& key) {
+  FlowTable::Query query;
+  query.key = pack(key);
+  table.prepare(query);
+  return query;
+}
+
 std::uint32_t lookup_one(FlowTable& table, const FlowKey& key, Instant now) {
   std::uint32_t slot = 0;
   table.lookup({&key, 1}, {&slot, 1}, now);
@@ -85,22 +92,8 @@ TEST(FlowTable, LookupFindsWholeBatchesAndMarksThemSeen) {
   }
   std::vector<std::uint32_t> slots(keys.size(), 5);
   table.lookup(keys, slots, kStart + seconds{1});
-  std::vector<PackedKey> packed;
-  std::vector<FlowTable::Home> homes;
-  for (const FlowKey& key : keys) {
-    packed.push_back(pack(key));
-    homes.push_back(table.home_of(packed.back()));
-  }
-  std::vector<std::uint32_t> slots_by_home;
-  for (std::size_t begin = 0; begin < keys.size(); begin += 25) {
-    std::array<std::uint32_t, 25> guesses;
-    table.guess(std::span{packed}.subspan(begin, 25), std::span{homes}.subspan(begin, 25), guesses,
-                kStart + seconds{1});
-    for (std::size_t i = 0; i < 25; ++i) {
-      slots_by_home.push_back(table.confirm(packed[begin + i], homes[begin + i], guesses[i]));
-    }
-  }
-  EXPECT_EQ(slots, slots_by_home);
+  std::vector<PackedKey> packed(keys.size());
+  std::transform(keys.begin(), keys.end(), packed.begin(), pack);
   std::vector<std::uint32_t> slots_by_packed(keys.size(), 6);
   table.lookup(std::span<const PackedKey>{packed}, slots_by_packed, kStart + seconds{1});
   EXPECT_EQ(slots, slots_by_packed);
@@ -136,7 +129,7 @@ TEST(FlowTable, TellsKeysApartThatDifferInTheirRestAlone) {
   const std::uint32_t slot = table.insert(key, kStart);
   FlowKey other = key;
   const auto same_home = [&] {
-    return table.home_of(pack(other)).signature == table.home_of(pack(key)).signature;
+    return prepared(table, other).signature == prepared(table, key).signature;
   };
   do ++other.vlan_outer;
   while (!same_home() && other.vlan_outer < 4096);
@@ -153,7 +146,7 @@ TEST(FlowTable, FindsKeysThatAllWantTheSameBucket) {
   FlowTable table{{.flow_count_max = 64, .rest_time = Duration{0}}};
   std::vector<FlowKey> keys;
   for (std::uint32_t i = 0; keys.size() < 80; ++i) {
-    if (table.home_of(pack(key_number(i))).bucket == 9) keys.push_back(key_number(i));
+    if (prepared(table, key_number(i)).bucket == 9) keys.push_back(key_number(i));
   }
   std::vector<std::uint32_t> slots(80, kNoSlot);
   for (std::size_t i = 0; i < 64; ++i) slots[i] = table.insert(keys[i], kStart);

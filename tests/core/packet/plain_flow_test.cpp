@@ -28,9 +28,9 @@ struct PlainFlow {
 std::optional<PlainFlow> read(const Bytes& frame) {
   // Left by another frame: must not shine through.
   PackedKey key{{~0ull, ~0ull}, {~0ull, ~0ull, ~0ull, ~0ull}};
-  PlainFlow flow;
-  if (!read_plain_flow(frame, kPort, key, flow.tcp_flags)) return std::nullopt;
-  flow.key = unpack(key);
+  const std::uint32_t flags = PlainFlowReader{kPort}.read(frame, key);
+  if (flags == PlainFlowReader::kNotPlain) return std::nullopt;
+  const PlainFlow flow{unpack(key), static_cast<std::uint8_t>(flags)};
   EXPECT_EQ(pack(flow.key).first, key.first);
   return flow;
 }
