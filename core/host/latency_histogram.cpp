@@ -15,6 +15,17 @@ Duration from_ns(std::uint64_t ns) {
 
 LatencyHistogram::LatencyHistogram() : buckets_(kBucketCount, 0) {}
 
+LatencyHistogram::LatencyHistogram(const LatencyHistogram& other) : LatencyHistogram() {
+  *this = other;
+}
+
+LatencyHistogram& LatencyHistogram::operator=(const LatencyHistogram& other) noexcept {
+  if (this == &other) return *this;
+  reset();
+  merge(other);
+  return *this;
+}
+
 std::uint64_t LatencyHistogram::middle_of(std::uint32_t bucket) noexcept {
   if (bucket < 2 * kSubBucketCount) return bucket;  // Buckets of one value.
   const std::uint32_t shift = bucket / kSubBucketCount - 1;
@@ -68,7 +79,8 @@ void LatencyHistogram::subtract(const LatencyHistogram& earlier) noexcept {
 }
 
 void LatencyHistogram::merge(const LatencyHistogram& other) noexcept {
-  for (std::uint32_t bucket = 0; bucket < kBucketCount; ++bucket) {
+  if (other.count_ == 0) return;
+  for (std::uint32_t bucket = other.first_used(); bucket < other.end_used(); ++bucket) {
     buckets_[bucket] += other.buckets_[bucket];
   }
   count_ += other.count_;
@@ -81,7 +93,8 @@ void LatencyHistogram::merge(const LatencyHistogram& other) noexcept {
 }
 
 void LatencyHistogram::reset() noexcept {
-  std::fill(buckets_.begin(), buckets_.end(), 0);
+  if (count_ == 0) return;
+  std::fill(buckets_.begin() + first_used(), buckets_.begin() + end_used(), 0);
   count_ = sum_low_ = sum_high_ = max_ = 0;
   min_ = ~std::uint64_t{0};
 }

@@ -17,6 +17,11 @@ namespace sluice {
 class LatencyHistogram {
  public:
   LatencyHistogram();
+  /// Copying costs by how far apart the least and the largest sample are, nothing without samples:
+  /// a host copies those of all its chains while packets wait.
+  LatencyHistogram(const LatencyHistogram& other);
+  LatencyHistogram& operator=(const LatencyHistogram& other) noexcept;
+  ~LatencyHistogram() = default;
 
   /// Adds `count` samples of `sample`. Constant cost.
   void add(Duration sample, std::uint64_t count = 1) noexcept {
@@ -60,6 +65,9 @@ class LatencyHistogram {
     return (shift + 1) * kSubBucketCount + in_octave;
   }
   static std::uint64_t middle_of(std::uint32_t bucket) noexcept;
+  /// Outside of them all buckets are 0. Only with samples.
+  [[nodiscard]] std::uint32_t first_used() const noexcept { return bucket_of(min_); }
+  [[nodiscard]] std::uint32_t end_used() const noexcept { return bucket_of(max_) + 1; }
   void add_to_sum(std::uint64_t value, std::uint64_t count) noexcept;
 
   std::vector<std::uint64_t> buckets_;

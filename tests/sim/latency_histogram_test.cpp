@@ -45,6 +45,31 @@ RC_GTEST_PROP(LatencyHistogram, QuantileIsWithinOnePercentOfTheSortedSample,
   RC_ASSERT(error <= expected / 200);
 }
 
+void expect_same(const LatencyHistogram& got, const LatencyHistogram& expected) {
+  RC_ASSERT(got.count() == expected.count());
+  RC_ASSERT(got.mean() == expected.mean());
+  RC_ASSERT(got.min() == expected.min());
+  RC_ASSERT(got.max() == expected.max());
+  for (std::uint32_t ppm = 0; ppm <= 1'000'000; ppm += 10'000) {
+    RC_ASSERT(got.quantile(Ppm{ppm}) == expected.quantile(Ppm{ppm}));
+  }
+}
+
+RC_GTEST_PROP(LatencyHistogram, ACopyIsAsTheOriginalWhateverWasThereBefore, (std::uint64_t seed)) {
+  const auto before = samples_of_all_sizes(seed, seed % 50);
+  const auto original = filled(samples_of_all_sizes(~seed, seed / 50 % 50));
+  auto copy = filled(before);
+  copy = original;
+  expect_same(copy, original);
+  // What was there must not come back when the range grows again.
+  auto both = original;
+  for (LatencyHistogram* each : {&copy, &both}) {
+    each->add(Duration::zero());
+    each->add(Duration::max());
+  }
+  expect_same(copy, both);
+}
+
 RC_GTEST_PROP(LatencyHistogram, MergeEqualsAddingAll, (std::uint64_t seed)) {
   const auto left = samples_of_all_sizes(seed, seed % 50);
   const auto right = samples_of_all_sizes(~seed, 50 - seed % 50);
@@ -53,13 +78,7 @@ RC_GTEST_PROP(LatencyHistogram, MergeEqualsAddingAll, (std::uint64_t seed)) {
   auto together = left;
   together.insert(together.end(), right.begin(), right.end());
   const auto expected = filled(together);
-  RC_ASSERT(merged.count() == expected.count());
-  RC_ASSERT(merged.mean() == expected.mean());
-  RC_ASSERT(merged.min() == expected.min());
-  RC_ASSERT(merged.max() == expected.max());
-  for (std::uint32_t ppm = 0; ppm <= 1'000'000; ppm += 50'000) {
-    RC_ASSERT(merged.quantile(Ppm{ppm}) == expected.quantile(Ppm{ppm}));
-  }
+  expect_same(merged, expected);
 }
 
 TEST(LatencyHistogram, EmptyGivesZeroes) {
