@@ -34,6 +34,8 @@ Result<SpawnedProcess, std::string> spawn(const std::vector<std::string>& comman
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawnattr_init(&attributes);
   ::posix_spawn_file_actions_adddup2(&actions, socket, wire::kInheritedSocket);
+  // Whatever a library of ours has opened without O_CLOEXEC is no business of a function.
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, wire::kInheritedSocket + 1);
   sigset_t none;
   ::sigemptyset(&none);
   ::posix_spawnattr_setsigmask(&attributes, &none);
