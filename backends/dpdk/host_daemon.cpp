@@ -61,6 +61,7 @@ Result<void, std::string> HostDaemon::start() {
                                     .pages = options_.pages});
   if (!memory) return unexpected(memory.error());
   memory_ = std::move(*memory);
+  if (options_.capture != nullptr) options_.capture->watch(memory_->packets());
   if (auto opened = open_ports(); !opened) return opened;
   ledger_ = std::make_unique<BufferLedger>(memory_->packets());
   make_workers();
@@ -146,7 +147,7 @@ void HostDaemon::make_workers() {
     worker.worker_hash_key = worker_hash_key;
     worker.memory = memory_->packets();
     worker.ledger = ledger_.get();
-    worker.observer = options_.observer;
+    worker.observer = options_.capture != nullptr ? options_.capture : options_.observer;
     for (std::uint16_t j = 0; j < count && count > 1; ++j) {
       worker.to_workers.push_back(worker_rings_[i][j].ring());
       worker.from_workers.push_back(worker_rings_[j][i].ring());
@@ -272,7 +273,9 @@ void HostDaemon::carry_out(const ReclaimInstance& command) {
 }
 
 void HostDaemon::carry_out(const Note& command) {
-  listener_.note(monotonic_now(), command);
+  const bool known = command.service != kNoService;
+  listener_.note(monotonic_now(), command,
+                 known ? deployment_->services[index_of(command.service)].service.name : "");
 }
 
 void HostDaemon::read_answers() {

@@ -14,6 +14,7 @@
 #include "backends/dpdk/dpdk_memory.hpp"
 #include "backends/dpdk/dpdk_port.hpp"
 #include "backends/dpdk/host_status.hpp"
+#include "backends/dpdk/port_capture.hpp"
 #include "backends/dpdk/process_supervisor.hpp"
 #include "backends/dpdk/worker_thread.hpp"
 #include "backends/process/fd.hpp"
@@ -41,13 +42,14 @@ class HostDaemon {
     std::string folder;      ///< What paths in the deployment file are relative to.
     SiteHost site;
     FileReader read_file;
-    std::uint64_t hash_seed = 0;   ///< From the system's random source; fixed for comparisons.
-    Observer* observer = nullptr;  ///< Called by worker threads; only with one worker.
+    std::uint64_t hash_seed = 0;     ///< From the system's random source; fixed for comparisons.
+    Observer* observer = nullptr;    ///< Called by worker threads; only with one worker.
+    PortCapture* capture = nullptr;  ///< The same; takes the place of an observer.
     SharedMemory::Pages pages = SharedMemory::Pages::kOrdinary;
   };
   /// Told what the agent notes, in order, and of other things worth a line in the log.
   struct Listener {
-    std::function<void(Instant, const Note&)> note;
+    std::function<void(Instant, const Note&, const std::string& service)> note;
     std::function<void(const std::string&)> complain;
     std::function<void(const HostStatus&)> status;  ///< Each 100 ms.
     /// Requests that the daemon itself does not know; may be empty.

@@ -1,8 +1,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -14,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,7 +23,11 @@
 
 #include "backends/dpdk/eal.hpp"
 #include "backends/dpdk/host_daemon.hpp"
+#include "backends/dpdk/host_log.hpp"
+#include "backends/dpdk/host_metrics.hpp"
 #include "backends/dpdk/host_recorder.hpp"
+#include "backends/dpdk/host_telemetry.hpp"
+#include "backends/dpdk/port_capture.hpp"
 #include "backends/process/idle.hpp"
 #include "backends/process/run_dir.hpp"
 #include "cli/exit_codes.hpp"
@@ -48,6 +51,8 @@ struct Arguments {
   std::string run_dir;
   std::int64_t time_zero_ns = -1;
   std::uint64_t hash_seed = 0;
+  HostLog::Format log = HostLog::Format::kText;
+  std::vector<std::string> captures;
   std::vector<std::string> eal;
 };
 
@@ -120,21 +125,14 @@ std::uint64_t random_seed() {
   return seed;
 }
 
-std::string log_line(const Note& note) {
-  std::string line = to_string(note.kind);
-  if (!note.name.empty()) line += " instance=" + note.name;
-  if (note.service != kNoService) line += fmt::format(" service={}", index_of(note.service));
-  if (!note.text.empty()) line += " reason=\"" + note.text + "\"";
-  return line;
-}
-
-void warn_of_few_cores(const HostSpec& spec) {
+void warn_of_few_cores(const HostSpec& spec, const HostLog& log) {
   const unsigned real = std::thread::hardware_concurrency();
   if (real >= spec.core_count) return;
-  spdlog::warn(
-      "few_cores host={} real={} slots={}: they share what there is, so do not compare "
-      "throughput with a simulation of {} cores",
-      spec.name, real, spec.core_count, spec.core_count);
+  log.warn("few_cores", {{"real", real},
+                         {"slots", spec.core_count},
+                         {"message",
+                          "they share what there is, so do not compare throughput with "
+                          "a simulation of that many cores"}});
 }
 
 /// Ends us on SIGTERM and SIGINT by a descriptor; children get the signals as they were.
@@ -178,72 +176,115 @@ Result<void> finish(HostRecorder& recorder, const Deployment& deployment, const 
   return recorder.finish(last, manifest);
 }
 
-int serve(const Arguments& arguments, std::shared_ptr<const Deployment> deployment, HostId host,
-          const SiteHost& site) {
-  const HostSpec& spec = deployment->hosts[index_of(host)];
-  const auto pages = pages_for(spec, site.huge_pages);
-  if (!pages) {
-    complain("sluice host: " + pages.error());
-    return cli::kExitEnvironment;
-  }
+Result<std::unique_ptr<Eal>, std::string> start_eal(const Arguments& arguments,
+                                                    const HostSpec& spec, const SiteHost& site) {
   const bool pci = std::any_of(site.ports.begin(), site.ports.end(), [](const auto& port) {
     return port && port->kind == SitePort::Kind::kPci;
   });
-  const auto memory_mb = static_cast<std::uint32_t>(128 + (std::uint64_t{spec.buffer_count} >> 11));
-  const Fd signals = block_signals();  // Before the first thread, for each takes its mask from it.
-  auto eal = Eal::start({.program = "sluice-" + spec.name,
-                         .huge_pages = false,
-                         .pci = pci,
-                         .memory_mb = memory_mb,
-                         .folder = arguments.run_dir,
-                         .name = spec.name,
-                         .extra = arguments.eal});
-  if (!eal) {
-    complain("sluice host: " + eal.error());
-    return cli::kExitEnvironment;
-  }
-  auto recorder = make_recorder(arguments, *deployment, spec);
-  if (!recorder) {
-    complain(recorder.error().to_string());
-    return cli::kExitEnvironment;
-  }
+  return Eal::start(
+      {.program = "sluice-" + spec.name,
+       .huge_pages = false,
+       .pci = pci,
+       .memory_mb = static_cast<std::uint32_t>(128 + (std::uint64_t{spec.buffer_count} >> 11)),
+       .folder = arguments.run_dir,
+       .name = spec.name,
+       .extra = arguments.eal});
+}
+
+/// Null when nobody wants it, or when the address cannot be had: the host serves on without.
+std::unique_ptr<HostMetrics> make_metrics(const SiteHost& site,
+                                          const std::shared_ptr<StatusBoard>& board,
+                                          const HostLog& log) {
+  if (site.metrics.empty()) return nullptr;
+  auto metrics = HostMetrics::serve(site.metrics, board);
+  if (metrics) return std::move(*metrics);
+  log.warn("no_metrics", {{"message", metrics.error()}});
+  return nullptr;
+}
+
+HostDaemon::Options daemon_options(const Arguments& arguments, const Deployment& deployment,
+                                   const SiteHost& site, SharedMemory::Pages pages) {
   HostDaemon::Options options;
   options.run_dir = arguments.run_dir;
   options.nf_program = program_beside_us("sluice-nf");
-  options.folder = std::filesystem::path{deployment->file}.parent_path().string();
+  options.folder = std::filesystem::path{deployment.file}.parent_path().string();
   options.site = site;
-  options.read_file = cli::reader_beside(deployment->file);
+  options.read_file = cli::reader_beside(deployment.file);
   options.hash_seed = arguments.hash_seed != 0 ? arguments.hash_seed : random_seed();
-  options.pages = *pages;
-  HostDaemon::Listener listener;
-  listener.note = [&](Instant now, const Note& note) {
-    spdlog::info("{}", log_line(note));
-    if (*recorder) (*recorder)->note(now, note);
-  };
-  listener.complain = [](const std::string& text) { spdlog::warn("{}", text); };
-  listener.status = [&](const HostStatus& status) {
-    if (*recorder) (*recorder)->record(status);
-  };
-  HostDaemon daemon{deployment, host, std::move(options), std::move(listener)};
-  if (auto started = daemon.start(); !started) {
-    complain("sluice host: " + started.error());
-    return cli::kExitEnvironment;
-  }
-  spdlog::info("serving host={} deployment={} ports={} pages={}", spec.name, deployment->name,
-               spec.ports.size(), *pages == SharedMemory::Pages::kHuge ? "huge" : "ordinary");
-  warn_of_few_cores(spec);
-  daemon.run(signals.get());
+  options.pages = pages;
+  return options;
+}
+
+/// Audits, and ends what was written of the run. @return The exit code.
+int end(HostDaemon& daemon, const Deployment& deployment, HostRecorder* recorder,
+        PortCapture* capture, const HostLog& log) {
   const std::vector<std::string> problems = daemon.shut_down();
-  for (const std::string& problem : problems) complain("invariant broke: " + problem);
-  if (*recorder) {
-    if (auto written = finish(**recorder, *deployment, daemon.final_status(), problems.empty());
-        !written) {
-      complain(written.error().to_string());
-      return cli::kExitEnvironment;
+  for (const std::string& problem : problems) {
+    log.failure("invariant_broke", "invariant broke: " + problem);
+  }
+  int code = problems.empty() ? cli::kExitDone : cli::kExitInvariant;
+  if (recorder != nullptr) {
+    auto written = finish(*recorder, deployment, daemon.final_status(), problems.empty());
+    if (!written) {
+      log.failure("failed", written.error().to_string());
+      if (code == cli::kExitDone) code = cli::kExitEnvironment;
     }
   }
-  spdlog::info("stopped host={} problems={}", spec.name, problems.size());
-  return problems.empty() ? cli::kExitDone : cli::kExitInvariant;
+  if (capture != nullptr) {
+    for (const std::string& problem : capture->close()) {
+      log.failure("failed", "sluice host: " + problem);
+      if (code == cli::kExitDone) code = cli::kExitFailed;
+    }
+  }
+  log.info("stopped", {{"problems", problems.size()}});
+  return code;
+}
+
+int serve(const Arguments& arguments, std::shared_ptr<const Deployment> deployment, HostId host,
+          const SiteHost& site, const std::vector<PortCapture::Point>& points) {
+  const HostSpec& spec = deployment->hosts[index_of(host)];
+  const HostLog log{arguments.log, spec.name};
+  const auto fail = [&log](const std::string& problem) {
+    log.failure("failed", problem);
+    return cli::kExitEnvironment;
+  };
+  const auto pages = pages_for(spec, site.huge_pages);
+  if (!pages) return fail("sluice host: " + pages.error());
+  const Fd signals = block_signals();  // Before the first thread, for each takes its mask from it.
+  const auto eal = start_eal(arguments, spec, site);
+  if (!eal) return fail("sluice host: " + eal.error());
+  auto recorder = make_recorder(arguments, *deployment, spec);
+  if (!recorder) return fail(recorder.error().to_string());
+  std::unique_ptr<PortCapture> capture;
+  if (!points.empty()) {
+    auto opened = PortCapture::open(points, spec);
+    if (!opened) return fail("sluice host: " + opened.error());
+    capture = std::move(*opened);
+  }
+  const auto board = std::make_shared<StatusBoard>();
+  HostDaemon::Listener listener;
+  listener.note = [&](Instant now, const Note& note, const std::string& service) {
+    log.note(note, service);
+    if (*recorder) (*recorder)->note(now, note);
+  };
+  listener.complain = [&](const std::string& text) { log.warn("warning", {{"message", text}}); };
+  listener.status = [&](const HostStatus& status) {
+    board->publish(status);
+    if (*recorder) (*recorder)->record(status);
+  };
+  HostDaemon::Options options = daemon_options(arguments, *deployment, site, *pages);
+  options.capture = capture.get();
+  HostDaemon daemon{deployment, host, std::move(options), std::move(listener)};
+  if (auto started = daemon.start(); !started) return fail("sluice host: " + started.error());
+  const HostTelemetry telemetry{board};
+  const auto metrics = make_metrics(site, board, log);
+  log.info("serving", {{"deployment", deployment->name},
+                       {"ports", spec.ports.size()},
+                       {"pages", *pages == SharedMemory::Pages::kHuge ? "huge" : "ordinary"},
+                       {"metrics", metrics ? site.metrics : "off"}});
+  warn_of_few_cores(spec, log);
+  daemon.run(signals.get());
+  return end(daemon, *deployment, recorder->get(), capture.get(), log);
 }
 
 int run(const Arguments& arguments) {
@@ -265,6 +306,12 @@ int run(const Arguments& arguments) {
     complain(site.error().to_string());
     return cli::kExitUsage;
   }
+  const HostSpec& spec = (*deployment)->hosts[index_of(*host)];
+  const auto points = PortCapture::parse(arguments.captures, spec);
+  if (!points) {
+    complain("sluice host: " + points.error());
+    return cli::kExitUsage;
+  }
   if (auto made = make_run_dir(arguments.run_dir); !made) {
     complain("sluice host: --run-dir: " + made.error());
     return cli::kExitEnvironment;
@@ -274,12 +321,10 @@ int run(const Arguments& arguments) {
     complain("sluice host: " + lock.error());
     return cli::kExitEnvironment;
   }
-  return serve(arguments, *deployment, *host, site->hosts[index_of(*host)]);
+  return serve(arguments, *deployment, *host, site->hosts[index_of(*host)], *points);
 }
 
 int main_of(int argc, char** argv) {
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("sluice"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
   Arguments arguments;
   // What follows "--" is not ours.
   int own = argc;
@@ -300,6 +345,17 @@ int main_of(int argc, char** argv) {
                  "CLOCK_MONOTONIC in ns from which results count (default: the start)");
   app.add_option("--hash-seed", arguments.hash_seed,
                  "Key of the flow table's hash, for comparing runs (default: random)");
+  app.add_option("--capture", arguments.captures,
+                 "Write the frames of a port to a pcap file (default: PORT.pcap); repeatable")
+      ->type_name("PORT[=FILE]")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  const std::map<std::string, HostLog::Format> formats{{"text", HostLog::Format::kText},
+                                                       {"json", HostLog::Format::kJson}};
+  app.add_option("--log", arguments.log, "Form of the log on stderr (default: text)")
+      ->transform(CLI::CheckedTransformer(formats))
+      ->type_name("text|json");
   try {
     app.parse(own, argv);
   } catch (const CLI::ParseError& error) {

@@ -211,7 +211,10 @@ std::string drops(const Json& status, const Counters& counters, const ViewOption
     const double total = count.is_number() ? count.get<double>() : 0;
     const double rate = counters.of_drop(reason, total);
     std::vector<Cell> row = {{reason}};
-    if (counters.are_rates()) row.push_back({short_number(rate), style_of_loss(rate)});
+    const bool is_loss = reason != "copy_done";  // A copy ends so.
+    if (counters.are_rates()) {
+      row.push_back({short_number(rate), is_loss ? style_of_loss(rate) : TextStyle::kPlain});
+    }
     row.push_back({short_number(total)});
     table.add(std::move(row));
   }
