@@ -20,7 +20,7 @@ constexpr Verb kVerbs[] = {
     {"nf", "run an instance of a network function", "Build the target sluice-nf."},
     {"testbed", "run a deployment on this machine in network namespaces",
      "It is a script of the tree: configure again."},
-    {"apply", "change a running cluster to a new file", kLater},
+    {"apply", "change running hosts to a new file", "Build the target sluice-apply."},
     {"ctl", "start, stop and drain instances by hand", "Build the target sluice-ctl."},
     {"place", "compute where instances should run", kLater},
     {"top", "show hosts, instances, rings, flows and drops live", "Build the target sluice-top."},

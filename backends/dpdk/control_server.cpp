@@ -57,7 +57,7 @@ void ControlServer::accept() {
     if (clients_.size() >= kClientCountMax) continue;  // Closed at once.
     const int fd = socket->get();
     watch(epoll_fd_, fd);
-    clients_[fd] = Client{std::move(*socket), {}};
+    clients_[fd] = Client{ClientId{++client_count_}, std::move(*socket), {}};
   }
 }
 
@@ -71,35 +71,46 @@ bool ControlServer::read(Client& client) {
   for (std::size_t end = 0; (end = client.input.find('\n')) != std::string::npos;) {
     const std::string line = client.input.substr(0, end);
     client.input.erase(0, end + 1);
-    if (!answer(client, line)) return false;
+    take(client, line);
+    if (client.broken) return false;
   }
   if (client.input.size() <= kRequestBytesMax) return true;
   client.input.clear();
-  (void)answer(client, {});
+  take(client, {});
   return false;
 }
 
-bool ControlServer::answer(Client& client, const std::string& line) {
+void ControlServer::take(Client& client, const std::string& line) {
   const auto request = nlohmann::json::parse(line, nullptr, false);
-  nlohmann::ordered_json reply;
   if (!request.is_object()) {
-    reply = refusal("request: not a JSON object in one line of at most 2 MiB");
-  } else {
-    // What a stranger sends may have any types in it.
-    try {
-      reply = handler_(request);
-    } catch (const nlohmann::json::exception& error) {
-      reply = refusal(std::string("request: ") + error.what());
-    }
+    return send(client, refusal("request: not a JSON object in one line of at most 2 MiB"));
   }
-  std::string text = reply.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  // What a stranger sends may have any types in it.
+  try {
+    if (const auto reply = handler_(request, client.id)) send(client, *reply);
+  } catch (const nlohmann::json::exception& error) {
+    send(client, refusal(std::string("request: ") + error.what()));
+  }
+}
+
+void ControlServer::answer(ClientId id, const nlohmann::ordered_json& reply) {
+  for (auto& [fd, client] : clients_) {
+    if (client.id == id) send(client, reply);
+  }
+}
+
+void ControlServer::send(Client& client, const nlohmann::ordered_json& reply) {
+  const std::string text =
+      reply.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   for (std::size_t sent = 0; sent < text.size();) {
     const ssize_t count = ::send(client.socket.get(), text.data() + sent, text.size() - sent,
                                  MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (count <= 0) return false;
+    if (count <= 0) {
+      client.broken = true;
+      return;
+    }
     sent += static_cast<std::size_t>(count);
   }
-  return true;
 }
 
 }  // namespace sluice::dpdk

@@ -24,12 +24,14 @@ constexpr std::uint32_t kWorkerRingCapacity = 4096;
 
 }  // namespace
 
-HostDaemon::HostDaemon(std::shared_ptr<const Deployment> deployment, HostId host, Options options,
-                       Listener listener)
-    : deployment_(std::move(deployment)),
+HostDaemon::HostDaemon(HostDeployment deployment, HostId host, Options options, Listener listener)
+    : deployment_(deployment.deployment),
       host_(host),
+      services_(hosted_services(deployment)),
       options_(std::move(options)),
-      listener_(std::move(listener)) {}
+      listener_(std::move(listener)) {
+  for (const ChainSpec& chain : deployment_->chains) chain_names_.push_back(chain.version.name);
+}
 
 HostDaemon::~HostDaemon() {
   workers_.clear();  // Threads end before what they use.
@@ -84,19 +86,19 @@ Result<void, std::string> HostDaemon::start() {
                                  .program = options_.nf_program,
                                  .nf_socket = sockets + ".nf",
                                  .container_folder = sockets + ".containers",
-                                 .folder = options_.folder,
                                  .packets = memory_->packets(),
                                  .packets_fd = memory_->fd(),
                                  .epoll_fd = epoll_.get(),
                                  .worker_count = agent.worker_count,
                                  .site = options_.site,
-                                 .seed = deployment_->run.seed,
-                                 .read_file = options_.read_file},
+                                 .seed = deployment_->run.seed},
       supervisor_callbacks());
   if (auto listening = supervisor_->listen(); !listening) return listening;
   control_ = std::make_unique<ControlServer>(
       sockets + ".control", epoll_.get(),
-      [this](const nlohmann::json& request) { return answer(request); });
+      [this](const nlohmann::json& request, ControlServer::ClientId client) {
+        return answer(request, client);
+      });
   if (auto listening = control_->listen(); !listening) return listening;
   started_ = monotonic_now();
   handling_ = true;
@@ -241,7 +243,7 @@ void HostDaemon::handle_events() {
 }
 
 void HostDaemon::carry_out(const StartInstance& command) {
-  supervisor_->start(command, deployment_->services[index_of(command.service)]);
+  supervisor_->start(command, services_[index_of(command.service)]);
 }
 
 void HostDaemon::carry_out(const StopInstance& command) {
@@ -275,7 +277,7 @@ void HostDaemon::carry_out(const ReclaimInstance& command) {
 void HostDaemon::carry_out(const Note& command) {
   const bool known = command.service != kNoService;
   listener_.note(monotonic_now(), command,
-                 known ? deployment_->services[index_of(command.service)].service.name : "");
+                 known ? services_[index_of(command.service)].spec.service.name : "");
 }
 
 void HostDaemon::read_answers() {
@@ -338,83 +340,6 @@ bool HostDaemon::all_started() const {
     if (serving < settings.instance_count_start) return false;
   }
   return true;
-}
-
-// --- Operators -----------------------------------------------------------------------------------
-
-std::string HostDaemon::unknown_service(const std::string& name) const {
-  std::vector<std::string_view> names;
-  for (const ServiceSpec& each : deployment_->services) names.push_back(each.service.name);
-  return "unknown service; got " + name + "; expected " + one_of_with_hint(name, names);
-}
-
-std::string HostDaemon::offered(const std::string& name) {
-  const ServiceId service = agent_->service_named(name);
-  if (service == kNoService) return unknown_service(name);
-  const ServiceSpec& spec = deployment_->services[index_of(service)];
-  if (spec.service.run == RunMode::kInline) return "service " + name + " runs inline";
-  const std::uint32_t count = agent_->instance_count(service);
-  if (count >= spec.scaling.instance_count_max) {
-    return "service " + name + " has all its instances; got " + std::to_string(count + 1) +
-           "; expected at most " + std::to_string(spec.scaling.instance_count_max);
-  }
-  ScaleRequest request;
-  request.kind = ScaleRequest::Kind::kStart;
-  request.service = service;
-  request.reason = "offered";
-  handle(std::move(request));
-  return {};
-}
-
-nlohmann::ordered_json HostDaemon::answer(const nlohmann::json& request) {
-  const std::string verb = request.value("do", "");
-  if (verb == "status") {
-    statistics_asked_ = true;  // For the next one, if it comes soon.
-    return to_json(status());
-  }
-  if (verb == "shutdown") {
-    stopping_ = true;
-    return {{"ok", true}};
-  }
-  if (listener_.request) {
-    if (auto reply = listener_.request(request)) return *reply;
-  }
-  return operate(verb, request);
-}
-
-nlohmann::ordered_json HostDaemon::operate(const std::string& verb, const nlohmann::json& request) {
-  const auto refuse = [](const std::string& error) {
-    return nlohmann::ordered_json{{"ok", false}, {"error", error}};
-  };
-  using Verb = std::pair<std::string_view, ScaleRequest::Kind>;
-  constexpr Verb kKinds[] = {{"start", ScaleRequest::Kind::kStart},
-                             {"stop", ScaleRequest::Kind::kStop},
-                             {"drain", ScaleRequest::Kind::kDrain},
-                             {"quarantine", ScaleRequest::Kind::kQuarantine}};
-  const auto kind = std::ranges::find(kKinds, verb, &Verb::first);
-  if (kind == std::end(kKinds)) {
-    return refuse("unknown request; got " + verb +
-                  "; expected status, start, stop, drain, quarantine or shutdown");
-  }
-  ScaleRequest wanted;
-  wanted.kind = kind->second;
-  wanted.reason = "operator";
-  wanted.by_operator = true;
-  if (wanted.kind == ScaleRequest::Kind::kStart) {
-    const std::string service = request.value("service", "");
-    wanted.service = agent_->service_named(service);
-    if (wanted.service == kNoService) return refuse("start: " + unknown_service(service));
-  } else {
-    const std::string instance = request.value("instance", "");
-    wanted.instance = agent_->instance_named(instance);
-    if (wanted.instance == kNoInstance) return refuse(verb + ": unknown instance; got " + instance);
-    wanted.service = agent_->service_of(wanted.instance);
-  }
-  if (const auto fits = agent_->check(wanted); !fits) {
-    return refuse(verb + ": " + fits.error().to_string());
-  }
-  handle(std::move(wanted));
-  return {{"ok", true}};
 }
 
 // --- End -----------------------------------------------------------------------------------------

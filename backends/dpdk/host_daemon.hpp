@@ -13,12 +13,12 @@
 #include "backends/dpdk/control_server.hpp"
 #include "backends/dpdk/dpdk_memory.hpp"
 #include "backends/dpdk/dpdk_port.hpp"
+#include "backends/dpdk/host_deployment.hpp"
 #include "backends/dpdk/host_status.hpp"
 #include "backends/dpdk/port_capture.hpp"
 #include "backends/dpdk/process_supervisor.hpp"
 #include "backends/dpdk/worker_thread.hpp"
 #include "backends/process/fd.hpp"
-#include "core/deployment/deployment.hpp"
 #include "core/deployment/site.hpp"
 #include "core/host/agent.hpp"
 #include "core/host/observer.hpp"
@@ -39,9 +39,8 @@ class HostDaemon {
   struct Options {
     std::string run_dir;     ///< Of the sockets NAME.control and NAME.nf.
     std::string nf_program;  ///< Path of sluice-nf.
-    std::string folder;      ///< What paths in the deployment file are relative to.
     SiteHost site;
-    FileReader read_file;
+    DeploymentParser parse;          ///< For what apply brings.
     std::uint64_t hash_seed = 0;     ///< From the system's random source; fixed for comparisons.
     Observer* observer = nullptr;    ///< Called by worker threads; only with one worker.
     PortCapture* capture = nullptr;  ///< The same; takes the place of an observer.
@@ -50,15 +49,15 @@ class HostDaemon {
   /// Told what the agent notes, in order, and of other things worth a line in the log.
   struct Listener {
     std::function<void(Instant, const Note&, const std::string& service)> note;
+    std::function<void(Instant, const Deployment&)> applied;  ///< What runs from now on.
     std::function<void(const std::string&)> complain;
     std::function<void(const HostStatus&)> status;  ///< Each 100 ms.
     /// Requests that the daemon itself does not know; may be empty.
     std::function<std::optional<nlohmann::ordered_json>(const nlohmann::json&)> request;
   };
 
-  /// Host `host` of a checked deployment; the file may be changed later by apply().
-  HostDaemon(std::shared_ptr<const Deployment> deployment, HostId host, Options options,
-             Listener listener);
+  /// Host `host` of a checked deployment, which an operator may change later.
+  HostDaemon(HostDeployment deployment, HostId host, Options options, Listener listener);
   ~HostDaemon();
   HostDaemon(const HostDaemon&) = delete;
   HostDaemon& operator=(const HostDaemon&) = delete;
@@ -92,9 +91,8 @@ class HostDaemon {
   void carry_out(const PostMessage& command);
   void carry_out(const Publish& command);
   void carry_out(const ReclaimInstance& command);
-  // Answers to a Reconfigure, which nobody sends yet.
-  void carry_out(const Renumbered&) {}
-  void carry_out(const ReconfigureEnded&) {}
+  void carry_out(const Renumbered& command);
+  void carry_out(const ReconfigureEnded& command);
   void carry_out(const Note& command);
   void read_answers();
   void interval();
@@ -102,14 +100,25 @@ class HostDaemon {
   void retire_snapshots();
   std::string offered(const std::string& service);
   [[nodiscard]] std::string unknown_service(const std::string& name) const;
-  nlohmann::ordered_json answer(const nlohmann::json& request);
+  using Answer = std::optional<nlohmann::ordered_json>;
+  Answer answer(const nlohmann::json& request, ControlServer::ClientId client);
+  Answer apply(const nlohmann::json& request, ControlServer::ClientId client);
   nlohmann::ordered_json operate(const std::string& verb, const nlohmann::json& request);
   [[nodiscard]] bool all_started() const;
   void audit(std::vector<std::string>& problems) const;
   void watch(int fd) const;
 
-  std::shared_ptr<const Deployment> deployment_;
+  /// A change that the Agent works on.
+  struct Change {
+    HostDeployment wanted;
+    ControlServer::ClientId client{};  ///< Who is to be told.
+  };
+
+  std::shared_ptr<const Deployment> deployment_;  ///< What new flows meet.
   HostId host_;
+  std::vector<HostedService> services_;   ///< By the host's numbers, those that retire too.
+  std::vector<std::string> chain_names_;  ///< By the host's numbers, old ones too.
+  std::optional<Change> change_;
   Options options_;
   Listener listener_;
   Fd epoll_;

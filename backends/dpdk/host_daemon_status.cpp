@@ -51,9 +51,7 @@ HostStatus HostDaemon::status() const {
   for (std::size_t i = 0; i < ports_.size(); ++i) {
     status.ports.push_back({ports_[i]->name(), {}, ports_[i]->missed()});
   }
-  for (const ChainSpec& chain : deployment_->chains) {
-    status.chains.push_back({chain.version.name, {}});
-  }
+  for (const std::string& name : chain_names_) status.chains.push_back({name, {}});
   for (const ServiceSpec& service : deployment_->services) {
     status.services.push_back(service.service.name);
   }
@@ -65,7 +63,7 @@ HostStatus HostDaemon::status() const {
   for (const auto& [id, instance] : supervisor_->instances()) {
     HostStatus::Instance shown;
     shown.name = instance->name;
-    shown.service = deployment_->services[index_of(instance->service)].service.name;
+    shown.service = services_[index_of(instance->service)].spec.service.name;
     shown.number = instance->number;
     shown.state = to_string(agent_->state_of(id));
     shown.is_inline = instance->inline_runtime != nullptr;
@@ -94,7 +92,7 @@ HostStatus HostDaemon::status() const {
 /// dropped, for a reason.
 void HostDaemon::audit(std::vector<std::string>& problems) const {
   std::uint64_t in = 0, out = 0;
-  std::vector<ChainStatistics> chains(deployment_->chains.size());
+  std::vector<ChainStatistics> chains(chain_names_.size());
   for (const auto& worker : workers_) {
     const WorkerStatistics& counted = worker->worker().statistics();
     for (const PortStatistics& port : counted.ports) {
@@ -112,9 +110,9 @@ void HostDaemon::audit(std::vector<std::string>& problems) const {
   for (std::size_t i = 0; i < chains.size(); ++i) {
     const std::uint64_t ended = chains[i].left_packets + chains[i].dropped_packets;
     if (chains[i].entered_packets == ended) continue;
-    problems.push_back("I-1: chain " + deployment_->chains[i].version.name +
-                       ": packets unaccounted for; got " + std::to_string(ended) +
-                       " left and dropped; expected " + std::to_string(chains[i].entered_packets));
+    problems.push_back("I-1: chain " + chain_names_[i] + ": packets unaccounted for; got " +
+                       std::to_string(ended) + " left and dropped; expected " +
+                       std::to_string(chains[i].entered_packets));
   }
   const BufferLedger::Audit owners = ledger_->audit();
   if (owners.instance + owners.lent > 0) {

@@ -17,12 +17,9 @@ std::uint64_t per_second(std::uint64_t count, double seconds) {
 
 }  // namespace
 
-HostRecorder::HostRecorder(std::unique_ptr<cli::RunWriter> writer, const Deployment& deployment,
-                           std::string host, Instant time_zero)
-    : writer_(std::move(writer)),
-      deployment_(deployment),
-      host_(std::move(host)),
-      time_zero_(time_zero) {}
+HostRecorder::HostRecorder(std::unique_ptr<cli::RunWriter> writer, std::string host,
+                           Instant time_zero)
+    : writer_(std::move(writer)), host_(std::move(host)), time_zero_(time_zero) {}
 
 template <class Value>
 void HostRecorder::row(Instant now, const std::string& entity, std::string_view metric, Value value,
@@ -97,16 +94,20 @@ void HostRecorder::record_services(const HostStatus& status, double seconds) {
   }
 }
 
-void HostRecorder::note(Instant now, const Note& note) {
+void HostRecorder::note(Instant now, const Note& note, const std::string& service) {
   ++event_counts_[to_string(note.kind)];
   Json fields;
   fields["host"] = host_;
-  if (note.service != kNoService && index_of(note.service) < deployment_.services.size()) {
-    fields["service"] = deployment_.services[index_of(note.service)].service.name;
-  }
+  if (!service.empty()) fields["service"] = service;
   if (!note.name.empty()) fields["instance"] = note.name;
   if (!note.text.empty()) fields["reason"] = note.text;
   writer_->event(std::max(Instant{}, Instant{now - time_zero_}), to_string(note.kind), fields);
+}
+
+void HostRecorder::applied(Instant now, const std::string& deployment) {
+  ++event_counts_["applied"];
+  writer_->event(std::max(Instant{}, Instant{now - time_zero_}), "applied",
+                 Json{{"host", host_}, {"deployment", deployment}});
 }
 
 Json HostRecorder::summary(const HostStatus& last) const {

@@ -9,7 +9,6 @@
 
 #include "backends/dpdk/host_status.hpp"
 #include "cli/results/run_writer.hpp"
-#include "core/deployment/deployment.hpp"
 #include "core/host/agent.hpp"
 
 namespace sluice::dpdk {
@@ -18,12 +17,14 @@ namespace sluice::dpdk {
 /// and events, so that one plot shows both. Times count from `time_zero`.
 class HostRecorder {
  public:
-  HostRecorder(std::unique_ptr<cli::RunWriter> writer, const Deployment& deployment,
-               std::string host, Instant time_zero);
+  HostRecorder(std::unique_ptr<cli::RunWriter> writer, std::string host, Instant time_zero);
 
   /// A row for each thing that has a value, as rates since the status before.
   void record(const HostStatus& status);
-  void note(Instant now, const Note& note);
+  /// `service`: the name of the note's service; empty without one.
+  void note(Instant now, const Note& note, const std::string& service);
+  /// An operator changed the host to a deployment of this name.
+  void applied(Instant now, const std::string& deployment);
   /// Writes the summary and gives the folder its name.
   [[nodiscard]] Result<void> finish(const HostStatus& last, const cli::RunManifest& manifest);
 
@@ -41,7 +42,6 @@ class HostRecorder {
   [[nodiscard]] nlohmann::ordered_json summary(const HostStatus& last) const;
 
   std::unique_ptr<cli::RunWriter> writer_;
-  const Deployment& deployment_;
   std::string host_;
   Instant time_zero_;
   std::unique_ptr<HostStatus> before_;

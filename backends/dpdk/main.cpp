@@ -80,12 +80,18 @@ Result<Fd, std::string> take_lock(const std::string& path) {
   return lock;
 }
 
-Result<std::shared_ptr<const Deployment>> read_deployment(const std::string& file) {
-  auto text = cli::read_deployment_file(file);
-  if (!text) return unexpected(text.error());
-  auto deployment = parse_deployment(*text, file, built_in_functions(), cli::reader_beside(file));
+Result<HostDeployment> parse_host_deployment(const std::string& text, const std::string& file) {
+  const FileReader read_file = cli::reader_beside(file);
+  auto deployment = parse_deployment(text, file, built_in_functions(), read_file);
   if (!deployment) return unexpected(deployment.error());
-  return std::make_shared<const Deployment>(std::move(*deployment));
+  return HostDeployment{std::make_shared<const Deployment>(std::move(*deployment)),
+                        std::filesystem::path{file}.parent_path().string(), read_file};
+}
+
+Result<HostDeployment> read_deployment(const std::string& file) {
+  const auto text = cli::read_deployment_file(file);
+  if (!text) return unexpected(text.error());
+  return parse_host_deployment(*text, file);
 }
 
 Result<Site> read_site(const std::string& file, const Deployment& deployment) {
@@ -154,7 +160,6 @@ std::string program_beside_us(const std::string& name) {
 
 /// Null when no results are wanted.
 Result<std::unique_ptr<HostRecorder>> make_recorder(const Arguments& arguments,
-                                                    const Deployment& deployment,
                                                     const HostSpec& spec) {
   if (arguments.results.empty()) return std::unique_ptr<HostRecorder>{};
   auto writer = cli::RunWriter::create(arguments.results);
@@ -162,7 +167,7 @@ Result<std::unique_ptr<HostRecorder>> make_recorder(const Arguments& arguments,
   const Instant zero = arguments.time_zero_ns >= 0
                            ? instant_from_ns(static_cast<std::uint64_t>(arguments.time_zero_ns))
                            : monotonic_now();
-  return std::make_unique<HostRecorder>(std::move(*writer), deployment, spec.name, zero);
+  return std::make_unique<HostRecorder>(std::move(*writer), spec.name, zero);
 }
 
 Result<void> finish(HostRecorder& recorder, const Deployment& deployment, const HostStatus& last,
@@ -202,14 +207,13 @@ std::unique_ptr<HostMetrics> make_metrics(const SiteHost& site,
   return nullptr;
 }
 
-HostDaemon::Options daemon_options(const Arguments& arguments, const Deployment& deployment,
-                                   const SiteHost& site, SharedMemory::Pages pages) {
+HostDaemon::Options daemon_options(const Arguments& arguments, const SiteHost& site,
+                                   SharedMemory::Pages pages) {
   HostDaemon::Options options;
   options.run_dir = arguments.run_dir;
   options.nf_program = program_beside_us("sluice-nf");
-  options.folder = std::filesystem::path{deployment.file}.parent_path().string();
   options.site = site;
-  options.read_file = cli::reader_beside(deployment.file);
+  options.parse = parse_host_deployment;
   options.hash_seed = arguments.hash_seed != 0 ? arguments.hash_seed : random_seed();
   options.pages = pages;
   return options;
@@ -240,9 +244,10 @@ int end(HostDaemon& daemon, const Deployment& deployment, HostRecorder* recorder
   return code;
 }
 
-int serve(const Arguments& arguments, std::shared_ptr<const Deployment> deployment, HostId host,
-          const SiteHost& site, const std::vector<PortCapture::Point>& points) {
-  const HostSpec& spec = deployment->hosts[index_of(host)];
+int serve(const Arguments& arguments, const HostDeployment& from, HostId host, const SiteHost& site,
+          const std::vector<PortCapture::Point>& points) {
+  const Deployment& deployment = *from.deployment;
+  const HostSpec& spec = deployment.hosts[index_of(host)];
   const HostLog log{arguments.log, spec.name};
   const auto fail = [&log](const std::string& problem) {
     log.failure("failed", problem);
@@ -253,7 +258,7 @@ int serve(const Arguments& arguments, std::shared_ptr<const Deployment> deployme
   const Fd signals = block_signals();  // Before the first thread, for each takes its mask from it.
   const auto eal = start_eal(arguments, spec, site);
   if (!eal) return fail("sluice host: " + eal.error());
-  auto recorder = make_recorder(arguments, *deployment, spec);
+  auto recorder = make_recorder(arguments, spec);
   if (!recorder) return fail(recorder.error().to_string());
   std::unique_ptr<PortCapture> capture;
   if (!points.empty()) {
@@ -265,48 +270,53 @@ int serve(const Arguments& arguments, std::shared_ptr<const Deployment> deployme
   HostDaemon::Listener listener;
   listener.note = [&](Instant now, const Note& note, const std::string& service) {
     log.note(note, service);
-    if (*recorder) (*recorder)->note(now, note);
+    if (*recorder) (*recorder)->note(now, note, service);
+  };
+  listener.applied = [&](Instant now, const Deployment& applied) {
+    log.info("applied", {{"deployment", applied.name}, {"file", applied.file}});
+    if (*recorder) (*recorder)->applied(now, applied.name);
   };
   listener.complain = [&](const std::string& text) { log.warn("warning", {{"message", text}}); };
   listener.status = [&](const HostStatus& status) {
     board->publish(status);
     if (*recorder) (*recorder)->record(status);
   };
-  HostDaemon::Options options = daemon_options(arguments, *deployment, site, *pages);
+  HostDaemon::Options options = daemon_options(arguments, site, *pages);
   options.capture = capture.get();
-  HostDaemon daemon{deployment, host, std::move(options), std::move(listener)};
+  HostDaemon daemon{from, host, std::move(options), std::move(listener)};
   if (auto started = daemon.start(); !started) return fail("sluice host: " + started.error());
   const HostTelemetry telemetry{board};
   const auto metrics = make_metrics(site, board, log);
-  log.info("serving", {{"deployment", deployment->name},
+  log.info("serving", {{"deployment", deployment.name},
                        {"ports", spec.ports.size()},
                        {"pages", *pages == SharedMemory::Pages::kHuge ? "huge" : "ordinary"},
                        {"metrics", metrics ? site.metrics : "off"}});
   warn_of_few_cores(spec, log);
   daemon.run(signals.get());
-  return end(daemon, *deployment, recorder->get(), capture.get(), log);
+  return end(daemon, deployment, recorder->get(), capture.get(), log);
 }
 
 int run(const Arguments& arguments) {
-  auto deployment = read_deployment(arguments.file);
-  if (!deployment) {
-    complain(deployment.error().to_string());
+  const auto from = read_deployment(arguments.file);
+  if (!from) {
+    complain(from.error().to_string());
     return cli::kExitUsage;
   }
-  const auto host = host_named(**deployment, arguments.name);
+  const Deployment& deployment = *from->deployment;
+  const auto host = host_named(deployment, arguments.name);
   if (!host) {
     std::vector<std::string_view> names;
-    for (const HostSpec& spec : (*deployment)->hosts) names.push_back(spec.name);
+    for (const HostSpec& spec : deployment.hosts) names.push_back(spec.name);
     complain("sluice host: --name: unknown host; got " + arguments.name + "; expected " +
              one_of_with_hint(arguments.name, names));
     return cli::kExitUsage;
   }
-  auto site = read_site(arguments.site, **deployment);
+  auto site = read_site(arguments.site, deployment);
   if (!site) {
     complain(site.error().to_string());
     return cli::kExitUsage;
   }
-  const HostSpec& spec = (*deployment)->hosts[index_of(*host)];
+  const HostSpec& spec = deployment.hosts[index_of(*host)];
   const auto points = PortCapture::parse(arguments.captures, spec);
   if (!points) {
     complain("sluice host: " + points.error());
@@ -321,7 +331,7 @@ int run(const Arguments& arguments) {
     complain("sluice host: " + lock.error());
     return cli::kExitEnvironment;
   }
-  return serve(arguments, *deployment, *host, site->hosts[index_of(*host)], *points);
+  return serve(arguments, *from, *host, site->hosts[index_of(*host)], *points);
 }
 
 int main_of(int argc, char** argv) {

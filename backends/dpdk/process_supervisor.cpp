@@ -20,15 +20,6 @@ constexpr Duration kJoinLimit = std::chrono::seconds{5};   ///< From spawn to Re
 constexpr Duration kHelloLimit = std::chrono::seconds{5};  ///< A stranger that says nothing.
 constexpr std::size_t kStrangerCountMax = 64;
 
-/// Reads files for a service's factory and remembers their bytes.
-FileReader remembering(const FileReader& read_file, std::map<std::string, std::string>& files) {
-  return [&read_file, &files](const std::string& path) {
-    auto bytes = read_file(path);
-    if (bytes) files[path] = *bytes;
-    return bytes;
-  };
-}
-
 }  // namespace
 
 ProcessSupervisor::ProcessSupervisor(Options options, Callbacks callbacks)
@@ -64,7 +55,8 @@ void ProcessSupervisor::unwatch(int fd) const {
 
 // --- Starting ------------------------------------------------------------------------------------
 
-void ProcessSupervisor::start(const StartInstance& command, const ServiceSpec& spec) {
+void ProcessSupervisor::start(const StartInstance& command, const HostedService& service) {
+  const ServiceSpec& spec = service.spec;
   auto instance = std::make_unique<InstanceProcess>();
   instance->id = command.instance;
   instance->service = command.service;
@@ -79,8 +71,8 @@ void ProcessSupervisor::start(const StartInstance& command, const ServiceSpec& s
     start_inline(kept, spec);
     return;
   }
-  auto done = set_up(kept, spec);
-  if (done) done = launch(kept, spec);
+  auto done = set_up(kept, service);
+  if (done) done = launch(kept, service);
   if (!done) {
     release_fds(kept);
     instances_.erase(command.instance);
@@ -107,13 +99,14 @@ void ProcessSupervisor::start_inline(InstanceProcess& instance, const ServiceSpe
 }
 
 Result<void, std::string> ProcessSupervisor::set_up(InstanceProcess& instance,
-                                                    const ServiceSpec& spec) {
-  auto memory = ChannelMemory::create(options_.host + "-" + instance.name,
-                                      ChannelMemory::capacities_for(spec.service.ring_capacity));
+                                                    const HostedService& service) {
+  auto memory =
+      ChannelMemory::create(options_.host + "-" + instance.name,
+                            ChannelMemory::capacities_for(service.spec.service.ring_capacity));
   if (!memory) return unexpected("channel: " + memory.error());
   instance.memory = std::move(*memory);
   instance.channel = instance.memory.channel();
-  const auto bytes = encode(describe(instance, spec));
+  const auto bytes = encode(describe(instance, service));
   auto description = SharedMemory::create(options_.host + "-" + instance.name + "-description",
                                           bytes.size(), SharedMemory::Pages::kOrdinary);
   if (!description) return unexpected("description: " + description.error());
@@ -124,7 +117,8 @@ Result<void, std::string> ProcessSupervisor::set_up(InstanceProcess& instance,
 }
 
 InstanceDescription ProcessSupervisor::describe(const InstanceProcess& instance,
-                                                const ServiceSpec& spec) const {
+                                                const HostedService& service) const {
+  const ServiceSpec& spec = service.spec;
   InstanceDescription description;
   description.service = spec.service.name;
   description.function = spec.service.function;
@@ -136,17 +130,13 @@ InstanceDescription ProcessSupervisor::describe(const InstanceProcess& instance,
     const ConfigValue* own = spec.settings.find("settings");
     description.settings = own != nullptr ? *own : ConfigValue::map({}, spec.place);
   }
-  // The factory says which files it wants by asking for them.
-  if (const FunctionRegistry functions = built_in_functions();
-      const ProgramFactory* factory = functions.find(spec.service.function)) {
-    (void)(*factory)(spec.settings, "services." + spec.service.name,
-                     remembering(options_.read_file, description.files));
-  }
+  description.files = service.files;
   return description;
 }
 
 Result<void, std::string> ProcessSupervisor::launch(InstanceProcess& instance,
-                                                    const ServiceSpec& spec) {
+                                                    const HostedService& service) {
+  const ServiceSpec& spec = service.spec;
   if (offered_) {
     Stranger stranger = std::move(*offered_);
     offered_.reset();
@@ -159,7 +149,7 @@ Result<void, std::string> ProcessSupervisor::launch(InstanceProcess& instance,
     if (!ends) return unexpected(ends.error());
     std::string program = options_.program;
     if (const std::string& own = spec.traits.external_program; !own.empty()) {
-      program = (std::filesystem::path{options_.folder} / own).string();
+      program = (std::filesystem::path{service.folder} / own).string();
     }
     instance.is_child = true;
     if (spec.service.run == RunMode::kContainer) {

@@ -8,12 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "backends/dpdk/host_deployment.hpp"
 #include "backends/dpdk/instance_process.hpp"
 #include "backends/process/container.hpp"
 #include "backends/process/unix_socket.hpp"
-#include "core/deployment/deployment.hpp"
 #include "core/deployment/site.hpp"
-#include "core/function/registry.hpp"
 #include "core/host/agent.hpp"
 
 namespace sluice::dpdk {
@@ -28,14 +27,12 @@ class ProcessSupervisor {
     std::string program;           ///< Path of sluice-nf, which runs built-in functions.
     std::string nf_socket;         ///< Path of the socket for NFs that come by themselves.
     std::string container_folder;  ///< Path of the folder for containers, made when one is needed.
-    std::string folder;            ///< What paths in the deployment file are relative to.
     PacketMemory packets;
     int packets_fd = -1;
     int epoll_fd = -1;  ///< Where pidfds and sockets are watched; see handle().
     std::uint16_t worker_count = 1;
     SiteHost site;
     std::uint64_t seed = 1;
-    FileReader read_file;
   };
   struct Callbacks {
     std::function<void(InstanceProcess&)> started;  ///< Serves from now on.
@@ -51,7 +48,7 @@ class ProcessSupervisor {
   /// Opens the socket for NFs that come by themselves.
   [[nodiscard]] Result<void, std::string> listen();
 
-  void start(const StartInstance& command, const ServiceSpec& spec);
+  void start(const StartInstance& command, const HostedService& service);
   /// The worker was told to hand over kStop; it gets a second to end by itself.
   void stop(InstanceId instance, Instant now);
   /// SIGKILL.
@@ -81,8 +78,8 @@ class ProcessSupervisor {
     Instant since{};
   };
 
-  Result<void, std::string> set_up(InstanceProcess& instance, const ServiceSpec& spec);
-  Result<void, std::string> launch(InstanceProcess& instance, const ServiceSpec& spec);
+  Result<void, std::string> set_up(InstanceProcess& instance, const HostedService& service);
+  Result<void, std::string> launch(InstanceProcess& instance, const HostedService& service);
   Result<void, std::string> launch_container(InstanceProcess& instance, const std::string& program,
                                              int socket);
   bool find_first_process(InstanceProcess& instance);
@@ -93,7 +90,7 @@ class ProcessSupervisor {
   static void kill_now(const InstanceProcess& instance);
   void start_inline(InstanceProcess& instance, const ServiceSpec& spec);
   [[nodiscard]] InstanceDescription describe(const InstanceProcess& instance,
-                                             const ServiceSpec& spec) const;
+                                             const HostedService& service) const;
   void accept_strangers(Instant now);
   void handle_stranger(int fd);
   void handle_socket(InstanceProcess& instance, Instant now);

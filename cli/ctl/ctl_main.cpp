@@ -1,7 +1,6 @@
 // sluice-ctl: an operator's hand on a running host.
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,7 +11,6 @@
 #include "cli/ctl/host_client.hpp"
 #include "cli/ctl/status_view.hpp"
 #include "cli/exit_codes.hpp"
-#include "cli/files.hpp"
 
 namespace sluice::cli {
 namespace {
@@ -24,13 +22,13 @@ constexpr const char* kExample =
     "  sluice ctl status\n"
     "  sluice ctl --host h1 start firewall\n"
     "  sluice ctl drain firewall.2\n\n"
-    "Exit: 0 done, 1 refused or no answer, 2 usage or bad file, 3 no such host runs.";
+    "Exit: 0 done, 1 refused or no answer, 2 usage, 3 no such host runs.";
 
 struct Arguments {
   std::string run_dir;
   std::string host;
   bool json = false;
-  std::string target;  ///< A service, an instance or a file, as the command has it.
+  std::string target;  ///< A service or an instance, as the command has it.
 };
 
 int complain(const std::string& text, int code) {
@@ -95,18 +93,6 @@ int carry_out(Arguments arguments, const std::string& command, Json request) {
   return done && std::fflush(stdout) == 0 ? kExitDone : kExitFailed;
 }
 
-/// The host reads files that the deployment names beside it, so it gets the whole path.
-int apply(const Arguments& arguments) {
-  const auto text = read_deployment_file(arguments.target);
-  if (!text) {
-    std::fprintf(stderr, "%s\n", text.error().to_string().c_str());
-    return kExitUsage;
-  }
-  std::error_code error;
-  const std::string path = std::filesystem::absolute(arguments.target, error).string();
-  return carry_out(arguments, "apply", {{"file", *text}, {"path", path}});
-}
-
 int run(int argc, char** argv) {
   Arguments arguments;
   arguments.run_dir = default_run_dir();
@@ -131,9 +117,6 @@ int run(int argc, char** argv) {
   of_instance("drain", "Give an instance no new flows, and stop it when it has none");
   of_instance("quarantine", "Kill an instance at once and move its flows");
   app.add_subcommand("shutdown", "Stop the host");
-  app.add_subcommand("apply", "Change the host to a new deployment file")
-      ->add_option("FILE", arguments.target, "The deployment file")
-      ->required();
   // CLI11 throws on a wrong command line, and for --help.
   try {
     app.parse(argc, argv);
@@ -141,7 +124,6 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? kExitDone : kExitUsage;
   }
   const std::string command = app.get_subcommands().front()->get_name();
-  if (command == "apply") return apply(arguments);
   Json request = Json::object();
   if (command == "start") {
     request["service"] = arguments.target;

@@ -15,7 +15,7 @@
 namespace sluice::cli {
 namespace {
 
-constexpr time_t kAnswerSecondsMax = 10;
+constexpr time_t kAnswerSecondsMax = 15;  // A change may take 10 s.
 constexpr std::size_t kAnswerBytesMax = std::size_t{16} << 20;
 constexpr const char* kSuffix = ".control";
 
