@@ -67,6 +67,13 @@ class Fault:
     port: str = ""
 
 
+@dataclasses.dataclass(frozen=True)
+class Change:
+    at_ns: int
+    chain: str
+    steps: list  # As in the file.
+
+
 class Deployment:
     def __init__(self, file, resolved, plan):
         self.file = os.path.abspath(file)
@@ -85,6 +92,8 @@ class Deployment:
         self.sources = [self._source(number, each)
                         for number, each in enumerate(self.json["traffic"]) if "client" in each]
         self.faults = [self._fault(each) for each in self.json["faults"]]
+        self.changes = [Change(parse_ns(each["at"]), each["chain"], each["steps"])
+                        for each in self.json["changes"]]
         self.client_ports = {port for each in self.sources
                              for port in (each.client_port, each.server_port)}
 
@@ -132,9 +141,6 @@ class Deployment:
                 raise Problem(place, "a testbed disturbs only links whose frames it sends itself",
                               f"{fault.port}, which real clients are behind",
                               "a port without them; or sluice sim")
-        if self.json["changes"]:
-            raise Problem(f"{self.file}: changes[0]", "a testbed cannot change chains yet",
-                          "changes", "none; or sluice sim")
         for number, source in enumerate(self.sources):
             if source.client_port.split(".")[0] != source.server_port.split(".")[0]:
                 raise Problem(f"{self.file}: traffic[{number}]", "its ports are of two hosts",

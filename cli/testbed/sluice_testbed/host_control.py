@@ -62,11 +62,11 @@ class HostDaemon:
         except (OSError, ValueError):
             return {}
 
-    def request(self, what):
+    def request(self, what, seconds=ANSWER_SECONDS):
         """The answer to one request, or None when nobody answers."""
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
-                stream.settimeout(ANSWER_SECONDS)
+                stream.settimeout(seconds)
                 stream.connect(self.socket_path)
                 stream.sendall(json.dumps(what).encode() + b"\n")
                 answer = b""

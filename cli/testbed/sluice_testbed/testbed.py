@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+from .changes import ChangePlan
 from .deployment import load
 from .faults import FaultPlan
 from .host_control import READY_SECONDS, HostDaemon, write_site_file
@@ -170,14 +171,17 @@ class Testbed:
     def go_through(self):
         duration = self.deployment.duration_ns
         self.faults = FaultPlan(self.deployment.faults, self.hosts, duration)
+        plans = [self.faults, ChangePlan(self.deployment, self.hosts)]
         progress = Progress(duration, self.options.quiet)
         while (now := self.now_ns()) < duration:
             wake = min(now + int(TURN_SECONDS * 1e9), duration)
-            if self.faults.next_ns is not None:
-                if self.faults.next_ns <= now:
-                    self.faults.do_next(now)
+            due = [plan for plan in plans if plan.next_ns is not None]
+            if due:
+                plan = min(due, key=lambda each: each.next_ns)
+                if plan.next_ns <= now:
+                    plan.do_next(now)
                     continue
-                wake = min(wake, self.faults.next_ns)
+                wake = min(wake, plan.next_ns)
             for child in self.children:
                 child.must_run()
             if progress.due() and now > 0:

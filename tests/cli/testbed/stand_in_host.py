@@ -3,7 +3,7 @@
 
 Passes every frame from veth0 to veth1 and back, answers on its control socket, has one process
 that calls itself instance 1 of every service, and leaves results. STAND_IN says what it does wrong:
-`exit-70`, `dies`, `never-ready`.
+`exit-70`, `dies`, `never-ready`, `refuses`.
 """
 
 import json
@@ -74,13 +74,15 @@ class Host:
     def answer(self):
         stream, _ = self.control.accept()
         with stream:
-            stream.recv(65536)
+            request = json.loads(stream.makefile().readline())
             alive = self.instance.poll() is None
             instances = [{"name": f"{each}.1", "service": each, "number": 1, "state": "running",
                           "pid": self.instance.pid} for each in self.services if alive]
             status = {"ok": True, "ready": WRONG != "never-ready", "host": self.name,
                       "ports": [{"name": "p0", "received_packets": self.received}],
                       "instances": instances}
+            if request["do"] == "apply" and WRONG == "refuses":
+                status = {"ok": False, "error": "as it was told"}
             stream.sendall(json.dumps(status).encode() + b"\n")
 
     def run(self):

@@ -98,6 +98,17 @@ class RealHost(support.Case):
         self.assertGreater(min(last), 0)
         self.assert_nothing_left()
 
+    def test_a_chain_changes_as_the_file_says(self):
+        change = "changes: [{at: 1 s, chain: there, steps: [firewall]}]\n"
+        traffic = UDP.replace("flows: 10", "flows: 10, flow_packets: 20")
+        self.run_testbed(self.write(deployment(traffic, duration="3 s") + change), "--results",
+                         "out", "--no-plot")
+        summary = self.result("summary.json")
+        self.assert_accounted(summary, 3000)
+        self.assertEqual(summary["events"]["chain_changed"], 2)  # With the one that reverses it.
+        self.assertEqual(summary["dropped_packets"], 0)
+        self.assert_nothing_left()
+
     def test_a_killed_host_takes_its_instances_along(self):
         self.run_testbed(self.write(deployment(faults="{at: 1 s, kill: {host: h1}}")), "--results",
                          "out", "--no-plot")

@@ -229,6 +229,12 @@ class Testbed(support.Case):
         self.assertEqual(path["arrived_packets"], path["sent_packets"])
         self.assert_nothing_left()
 
+    def test_a_change_that_the_host_refuses_ends_the_run(self):
+        text = deployment() + "changes: [{at: 500 ms, chain: there, steps: [pass, pass]}]\n"
+        _, err = self.run_testbed(self.write(text), "--results", "out", code=1, STAND_IN="refuses")
+        self.assertIn("host h1: chain there could not be changed; got as it was told", err)
+        self.assert_nothing_left()
+
     # --- Refusals: nothing is started ------------------------------------------------------------
 
     def test_what_only_a_simulator_can_do_is_refused(self):
@@ -236,8 +242,6 @@ class Testbed(support.Case):
         for text, wanted in [
                 (deployment(faults="{at: 1 s, slow: {service: pass, instance: 1, factor: 2}}"),
                  "faults[0]: a testbed cannot slow an instance down"),
-                (deployment() + "changes: [{at: 500 ms, chain: there, steps: [monitor]}]\n",
-                 "changes[0]: a testbed cannot change chains yet"),
                 (deployment(tcp, "{from: 0 s, for: 1 s, link: {port: h1.p1, loss: 1 %}}"),
                  "faults[0]: a testbed disturbs only links whose frames it sends itself; "
                  "got h1.p1, which real clients are behind")]:
