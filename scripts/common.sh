@@ -168,7 +168,7 @@ build_programs() {
     ensure_packages dpdk
     ensure_idle testbed
     local options
-    read -ra options <"$build_dir/.sluice-options"
+    read -ra options <<<"$(<"$build_dir/.sluice-options")"
     configure "$build_dir" "${options[@]/-DSLUICE_DPDK=OFF/-DSLUICE_DPDK=ON}"
   fi
   build "$build_dir" programs

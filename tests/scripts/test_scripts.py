@@ -131,6 +131,17 @@ class Scripts(unittest.TestCase):
             self.assertIn(part, done.stderr)
         self.assertEqual(self.calls(), [])
 
+    def test_programs_on_real_packets_keep_the_options_of_the_folder(self):
+        self.stand_in("cmake", 'echo "cmake $*" >>"$LOG"; touch "$4/build.ninja"')
+        self.stand_in("ninja", "true")
+        text = ("configure here -DSLUICE_TESTS=OFF -DSLUICE_DPDK=OFF; build_dir=here; "
+                "ensure_packages() { :; }; ensure_idle() { :; }; build() { :; }; build_programs dpdk")
+        done = self.run_bash(text)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([call.split(" ", 7)[7] for call in self.calls()],
+                         ["-DSLUICE_TESTS=OFF -DSLUICE_DPDK=OFF",
+                          "-DSLUICE_TESTS=OFF -DSLUICE_DPDK=ON"])
+
     def test_run_refuses_bad_usage(self):
         run = str(ROOT / "run")
         self.refused(2, "unknown experiment; got nope", command=[run, "nope"])
