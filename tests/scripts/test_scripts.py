@@ -135,7 +135,8 @@ class Scripts(unittest.TestCase):
         self.stand_in("cmake", 'echo "cmake $*" >>"$LOG"; touch "$4/build.ninja"')
         self.stand_in("ninja", "true")
         text = ("configure here -DSLUICE_TESTS=OFF -DSLUICE_DPDK=OFF; build_dir=here; "
-                "ensure_packages() { :; }; ensure_idle() { :; }; build() { :; }; build_programs dpdk")
+                "ensure_packages() { :; }; ensure_idle() { :; }; build() { :; }; "
+                "build_programs dpdk")
         done = self.run_bash(text)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual([call.split(" ", 7)[7] for call in self.calls()],

@@ -1,4 +1,4 @@
-"""`sluice apply`: a running host goes over to another deployment file, and no living flow notices."""
+"""`sluice apply`: a running host takes another deployment file, and no living flow notices."""
 
 import json
 import threading
