@@ -115,7 +115,8 @@ void Encapsulator::write_headers(std::byte* outer, const Packet& packet, const T
   std::byte* const udp = outer + kEthernet + ip_bytes_;
   store_be16(udp, kSourcePortFirst | (transit.entropy & kSourcePortMask));
   std::byte* const nsh = udp + kUdp + kGpe;
-  store_be16(nsh, static_cast<std::uint16_t>(transit.ttl << kNshTtlShift | nsh_bytes / 4));
+  store_be16(
+      nsh, static_cast<std::uint16_t>(std::uint32_t{transit.ttl} << kNshTtlShift | nsh_bytes / 4));
   store_be32(nsh + 4, transit.path << 8 | static_cast<std::uint8_t>(255 - packet.step));
   std::byte* const tlv = nsh + kNshBase;
   const auto pin_count = static_cast<std::uint32_t>(transit.pins.size());

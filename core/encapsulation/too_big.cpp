@@ -9,7 +9,7 @@
 namespace sluice {
 namespace {
 
-constexpr std::size_t kMac = 6, kEthernet = 14, kIpv4 = 20, kIpv6 = 40, kIcmp = 8;
+constexpr std::size_t kMac = 6, kIpv4 = 20, kIpv6 = 40, kIcmp = 8;
 constexpr std::uint16_t kMtuMinIpv4 = 68, kMtuMinIpv6 = 1280;
 constexpr std::size_t kAnswerMaxIpv4 = 576, kAnswerMaxIpv6 = 1280;
 
