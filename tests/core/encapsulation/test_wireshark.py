@@ -5,6 +5,7 @@ Usage: test_wireshark.py TUNNEL_CAPTURE
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -27,7 +28,7 @@ class Wireshark(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.file = pathlib.Path(cls.folder.name) / "tunnel.pcap"
-        subprocess.run([PROGRAM, cls.file], check=True)
+        subprocess.run([PROGRAM, cls.file, os.devnull], check=True)
 
     @classmethod
     def tearDownClass(cls):
