@@ -49,8 +49,14 @@ std::string entries_text(std::string_view key,
 
 /// Inside the double quotes of YAML.
 std::string escaped(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string result;
   for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code < 0x20 || code == 0x7f) {
+      result += {'\\', 'x', kDigits[code >> 4], kDigits[code & 15]};
+      continue;
+    }
     if (c == '"' || c == '\\') result += '\\';
     result += c;
   }
