@@ -154,6 +154,7 @@ class Simulation {
   nlohmann::ordered_json summary();
   nlohmann::ordered_json summary_of_services() const;
   nlohmann::ordered_json summary_of_chains() const;
+  nlohmann::ordered_json summary_of_instances() const;
   nlohmann::ordered_json summary_of_transfers() const;
   nlohmann::ordered_json summary_of_links() const;
   nlohmann::ordered_json summary_of_ports();
@@ -739,6 +740,7 @@ nlohmann::ordered_json Simulation::summary() {
   json["drops"] = by_reason;
   json["services"] = summary_of_services();
   json["chains"] = summary_of_chains();
+  json["instances"] = summary_of_instances();
   if (auto transfers = summary_of_transfers(); !transfers.empty()) json["transfers"] = transfers;
   if (auto links = summary_of_links(); !links.empty()) json["links"] = links;
   if (auto ports = summary_of_ports(); !ports.empty()) json["ports"] = ports;
@@ -768,18 +770,51 @@ nlohmann::ordered_json Simulation::summary_of_chains() const {
   nlohmann::ordered_json chains = nlohmann::ordered_json::object();
   for (std::size_t i = 0; i < deployment_.chains.size(); ++i) {
     LatencyHistogram latency;
+    std::uint64_t entered = 0, left = 0, dropped = 0;
     for (const HostWorld& world : hosts_) {
       latency.merge(world.latency->total(i));
       latency.merge(world.latency->interval(i));
+      for (std::uint16_t j = 0; j < world.host->worker_count(); ++j) {
+        const ChainStatistics& counted = world.host->worker(j).statistics().chains[i];
+        entered += counted.entered_packets;
+        left += counted.left_packets;
+        dropped += counted.dropped_packets;
+      }
     }
     chains[deployment_.chains[i].version.name] = {
         {"packets", latency.count()},
+        {"entered_packets", entered},
+        {"left_packets", left},
+        {"dropped_packets", dropped},
         {"latency_mean_ns", latency.mean().count()},
         {"latency_p50_ns", latency.quantile(kMedian).count()},
         {"latency_p99_ns", latency.quantile(k99).count()},
         {"latency_max_ns", latency.max().count()}};
   }
   return chains;
+}
+
+/// What instances that serve to the end were given since they started, and what they gave back.
+nlohmann::ordered_json Simulation::summary_of_instances() const {
+  nlohmann::ordered_json instances = nlohmann::ordered_json::object();
+  for (const HostWorld& world : hosts_) {
+    const Agent& agent = world.host->agent();
+    for (std::uint16_t i = 0; i < agent.options().instance_count_max; ++i) {
+      const InstanceId id{i};
+      if (agent.service_of(id) == kNoService) continue;
+      const InstanceState state = agent.state_of(id);
+      if (state != InstanceState::kRunning && state != InstanceState::kDraining) continue;
+      std::uint64_t delivered = 0, returned = 0;
+      for (std::uint16_t j = 0; j < world.host->worker_count(); ++j) {
+        const InstanceStatistics& counted = world.host->worker(j).statistics().instances[i];
+        delivered += counted.delivered_packets;
+        returned += counted.returned_packets;
+      }
+      instances[agent.name_of(id)] = {{"delivered_packets", delivered},
+                                      {"returned_packets", returned}};
+    }
+  }
+  return instances;
 }
 
 nlohmann::ordered_json Simulation::summary_of_transfers() const {

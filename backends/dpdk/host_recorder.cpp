@@ -143,12 +143,22 @@ Json HostRecorder::summary(const HostStatus& last) const {
   for (const HostStatus::Chain& chain : last.chains) {
     const LatencyHistogram& latency = chain.counted.latency;
     chains[chain.name] = {{"packets", latency.count()},
+                          {"entered_packets", chain.counted.entered_packets},
+                          {"left_packets", chain.counted.left_packets},
+                          {"dropped_packets", chain.counted.dropped_packets},
                           {"latency_mean_ns", latency.mean().count()},
                           {"latency_p50_ns", latency.quantile(kMedian).count()},
                           {"latency_p99_ns", latency.quantile(k99).count()},
                           {"latency_max_ns", latency.max().count()}};
   }
   json["chains"] = chains;
+  Json instances = Json::object();
+  for (const HostStatus::Instance& instance : last.instances) {
+    if (instance.state != "running" && instance.state != "draining") continue;
+    instances[instance.name] = {{"delivered_packets", instance.counted.delivered_packets},
+                                {"returned_packets", instance.counted.returned_packets}};
+  }
+  json["instances"] = instances;
   json["events"] = event_counts_;
   return json;
 }

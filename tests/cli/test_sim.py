@@ -69,6 +69,11 @@ class Simulation(unittest.TestCase):
         summary = json.loads((self.folder / "r/summary.json").read_text())
         self.assertGreater(summary["received_packets"], 1000)
         self.assertEqual(summary["violations"], 0)
+        chain, received = summary["chains"]["all"], summary["received_packets"]
+        self.assertEqual((chain["entered_packets"], chain["left_packets"],
+                          chain["dropped_packets"]), (received, received, 0))
+        self.assertEqual(summary["instances"]["count.1"],
+                         {"delivered_packets": received, "returned_packets": received})
 
     def test_the_default_folder_is_named_after_the_file_and_seed(self):
         code, _, err = self.sim(self.file, "--seeds", "7", "--quiet")

@@ -140,6 +140,7 @@ class Measured:
             "drops": drops,
             "services": self._merged("services"),
             "chains": self._merged("chains"),
+            "instances": self._merged("instances"),
         }
         transfers = {source.name: self._transfers(source) for source in self.deployment.sources
                      if source.kind == "tcp" and source.name in self.clients}
@@ -173,7 +174,7 @@ class Measured:
         return sums
 
     def _merged(self, key):
-        """Services are added up over hosts; a chain lives on one."""
+        """Services and instances of a name are added up over hosts; a chain lives on one."""
         merged = {}
         for host in self.hosts.values():
             for name, values in host.get(key, {}).items():

@@ -54,6 +54,12 @@ class RealHost(support.Case):
         self.assert_accounted(summary, 2000)
         self.assertEqual(summary["chains"]["there"]["packets"],
                          summary["paths"]["udp"]["arrived_packets"])
+        self.assertEqual(summary["chains"]["there"]["left_packets"],
+                         summary["paths"]["udp"]["arrived_packets"])
+        watch = summary["instances"]["watch.1"]
+        self.assertEqual(watch["delivered_packets"], watch["returned_packets"])
+        self.assertGreaterEqual(watch["returned_packets"],
+                                summary["paths"]["udp"]["arrived_packets"])
         self.assertGreater(summary["paths"]["udp"]["arrived_packets"], 0)
         self.assertEqual({row["entity"] for row in self.rows("instances")},
                          {"service:firewall", "service:watch"})
