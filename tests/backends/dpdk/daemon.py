@@ -42,6 +42,7 @@ chains:
 """
 # Serves from the first packet on; a process would miss what a capture brings before it has started.
 FORWARD_INLINE = FORWARD.replace("{function: forward}", "{function: forward, run: inline}")
+PCAP_HEADER = struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1)  # Times in ns; Ethernet.
 NO_TRAFFIC = {"p0": "net_null0,no-rx=1", "p1": "net_null1,no-rx=1"}
 
 
@@ -63,13 +64,17 @@ def udp_frame(source_port, size=60, destination_port=80):
     return bytes.fromhex("020000000002" "020000000001" "0800") + head + udp
 
 
-def write_pcap(path, frames):
-    """Frames 1 us apart."""
+def pcap_record(at_ns, frame):
+    """A frame as it stands in a pcap file behind PCAP_HEADER."""
+    return struct.pack("<IIII", *divmod(at_ns, 1_000_000_000), len(frame), len(frame)) + frame
+
+
+def write_pcap(path, frames, times_ns=None):
+    """Frames at their times, or 1 us apart."""
     with open(path, "wb") as file:
-        file.write(struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        file.write(PCAP_HEADER)
         for i, frame in enumerate(frames):
-            file.write(struct.pack("<IIII", i // 1000000, i % 1000000, len(frame), len(frame)))
-            file.write(frame)
+            file.write(pcap_record(1000 * i if times_ns is None else times_ns[i], frame))
     return path
 
 
@@ -112,8 +117,8 @@ def no_containers():
 class Host:
     """One `sluice host`. Made by Case.start_host or Case.spawn_host."""
 
-    def __init__(self, folder, deployment, ports, *, name="h1", site=None, arguments=(), eal=(),
-                 run_dir=None, environment=None):
+    def __init__(self, folder, deployment, ports, *, name="h1", site=None, paces=None, arguments=(),
+                 eal=(), run_dir=None, environment=None):
         self.folder = pathlib.Path(folder)
         self.name = name
         self.run_dir = pathlib.Path(run_dir or self.folder / "run")
@@ -124,6 +129,8 @@ class Host:
             self.file.write_text(deployment, encoding="utf-8")
         # JSON is YAML. No metrics unless a test asks for them: it has the machine's ports to share.
         devices = {port: {"vdev": device} for port, device in ports.items()}
+        for port, pace in (paces or {}).items():
+            devices[port]["pace"] = pace
         settings = {"metrics": "off", "ports": devices, **(site or {})}
         self.site = self.folder / f"{name}.site.yaml"
         self.site.write_text(json.dumps({"hosts": {name: settings}}), encoding="utf-8")
