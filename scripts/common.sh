@@ -167,8 +167,9 @@ build_programs() {
   if [[ ${1:-} == dpdk ]]; then
     ensure_packages dpdk
     ensure_idle testbed
-    local options
-    read -ra options <<<"$(<"$build_dir/.sluice-options")"
+    local options=(-DSLUICE_DPDK=ON)
+    # The file has no newline at its end, where read itself would fail.
+    [[ ! -f $build_dir/.sluice-options ]] || read -ra options <<<"$(<"$build_dir/.sluice-options")"
     configure "$build_dir" "${options[@]/-DSLUICE_DPDK=OFF/-DSLUICE_DPDK=ON}"
   fi
   build "$build_dir" programs
