@@ -19,7 +19,7 @@ void take_precedence() {
 
 int main(int argc, char** argv) {
   using namespace sluice::bench;
-  constexpr std::array<Group, 9> kGroups{{
+  constexpr std::array<Group, 10> kGroups{{
       {.name = "ring", .run = bench_rte_ring, .steps = 4},
       {.name = "hash", .run = bench_rte_hash, .steps = 2},
       {.name = "peers", .run = bench_peers, .steps = 4},
@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
       {.name = "latency", .run = bench_latency, .steps = 2},
       {.name = "idle", .run = bench_idle, .steps = 1},
       {.name = "start", .run = bench_start, .steps = 2},
+      {.name = "failures", .run = bench_failures, .steps = 1},
   }};
   take_precedence();
   return run("sluice-bench-dpdk", kGroups, argc, argv);

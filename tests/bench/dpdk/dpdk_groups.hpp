@@ -14,5 +14,6 @@ void bench_slope(Bench& bench);  // bench_hosts.cpp
 void bench_latency(Bench& bench);
 void bench_idle(Bench& bench);
 void bench_start(Bench& bench);
+void bench_failures(Bench& bench);  // bench_failures.cpp
 
 }  // namespace sluice::bench

@@ -32,7 +32,7 @@ std::string deployment_text(const SluiceHost::Options& options) {
       "hosts:\n"
       "  h1:\n"
       "    cores: " +
-      std::to_string(options.step_count + 2) +
+      std::to_string(options.core_count != 0 ? options.core_count : options.step_count + 2) +
       "\n"
       "    clock: 2 GHz\n"
       "    buffers: " +
@@ -98,9 +98,10 @@ Result<SluiceHost, std::string> SluiceHost::start(const Options& options) {
     return unexpected(folder + ": cannot be written");
   }
   // Without DPDK's telemetry: it would ask the telemetry of paused hosts, and wait for an answer.
-  auto child = ChildProcess::start({.command = {host_program(), file, "--name", kName, "--site",
-                                                site, "--run-dir", folder, "--", "--no-telemetry"},
-                                    .log_file = folder + "/host.log"});
+  auto child = ChildProcess::start(
+      {.command = {host_program(), file, "--name", kName, "--site", site, "--run-dir", folder,
+                   "--log", options.json_log ? "json" : "text", "--", "--no-telemetry"},
+       .log_file = folder + "/host.log"});
   if (!child) return unexpected(child.error());
   auto client = UnixClient::connect_when_ready(folder + "/" + kName + ".control", *child);
   if (!client) return unexpected(client.error());
