@@ -15,6 +15,7 @@ A test file of this folder imports it, gets the paths from ctest, and runs:
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -162,7 +163,10 @@ class Host:
             connection.connect(str(self.control))
             connection.sendall(json.dumps(message).encode() + b"\n")
             with connection.makefile("rb") as lines:
-                return json.loads(lines.readline())
+                answer = lines.readline()
+        if not answer:
+            raise ConnectionResetError(f"host {self.name} gave no answer")
+        return json.loads(answer)
 
     def status(self):
         return self.request(do="status")
@@ -216,8 +220,15 @@ class Case(unittest.TestCase):
     def spawn_host(self, deployment=FORWARD, ports=None, **options):
         """Starts a host and waits for nothing."""
         host = Host(self.folder, deployment, NO_TRAFFIC if ports is None else ports, **options)
+        self.addCleanup(self.expect_sane, host)
         self.addCleanup(host.kill)
         return host
+
+    @staticmethod
+    def expect_sane(host):
+        """What a sanitizer says of a host, or of its functions, fails the test all the same."""
+        if re.search("(Thread|Address|Leak)Sanitizer:|runtime error:", host.log):
+            raise AssertionError(host.log)
 
     def start_host(self, deployment=FORWARD, ports=None, **options):
         """Starts a host and waits until all its instances serve."""
