@@ -129,7 +129,8 @@ class Host:
             self.file = self.folder / f"{name}.yaml"
             self.file.write_text(deployment, encoding="utf-8")
         # JSON is YAML. No metrics unless a test asks for them: it has the machine's ports to share.
-        devices = {port: {"vdev": device} for port, device in ports.items()}
+        devices = {port: {"vdev": device} if isinstance(device, str) else dict(device)
+                   for port, device in ports.items()}
         for port, pace in (paces or {}).items():
             devices[port]["pace"] = pace
         settings = {"metrics": "off", "ports": devices, **(site or {})}

@@ -1,10 +1,12 @@
 """What happens to a host when its functions die, hang or lie, under load all the while."""
 
+import contextlib
 import os
 import random
 import re
 import select
 import signal
+import struct
 import subprocess
 
 import daemon
@@ -19,6 +21,27 @@ chains:
   out: {from: h1.p0, to: h1.p1, match: {proto: udp}, steps: [forward]}
 scaling: {up: {for: 1 h, drops: 0}}  # The place of a fourth instance stays free.
 """
+# What may happen to packets while instances die under a flood: no other reason to drop one.
+EXPECTED_DROPS = {"instance_died", "ring_full", "no_instance"}
+
+# Rings and buffers for all that comes, so that only a death loses packets.
+SEQUENCE = """
+name: sequence
+hosts:
+  h1: {cores: 8, clock: 2 GHz, buffers: 16384,
+       ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
+services:
+  forward: {function: forward, ring: 16384, instances: {min: 3, max: 3}}
+chains:
+  out: {from: h1.p0, to: h1.p1, match: {proto: udp}, steps: [forward]}
+"""
+SEQUENCE_FLOWS = 60
+SEQUENCE_PACKETS = 12000
+
+
+def lost_at_most(instance):
+    """How many packets can be with an instance: two rings, a batch in it, one on its way to it."""
+    return 2 * instance["ring_capacity"] + 2 * 32
 
 
 class Failures(daemon.Case):
@@ -41,21 +64,79 @@ class Failures(daemon.Case):
         host.stop()
         self.assertIn("problems=0", host.log)
 
+    def expect_untouched(self, status, alive):
+        """Each of the processes `alive`, {pid: name}, still runs and has all that it was given."""
+        running = self.running(status)
+        for pid, name in alive.items():
+            self.assertIn(name, running)
+            self.assertEqual(running[name]["pid"], pid)
+        for each in running.values():
+            self.assertEqual(each["refused_packets"], 0, each)
+            held = each["delivered_packets"] - each["returned_packets"]
+            self.assertTrue(0 <= held <= lost_at_most(each), each)
+
     def test_killed_instances_are_replaced_and_no_buffer_is_lost(self):
         count = int(os.environ.get("SLUICE_KILLS", "24"))
         host = self.start()
-        killed = set()
+        killed, alive = set(), {}
         choose = random.Random(1)
         while len(killed) < count:
             status = host.wait_until(
                 lambda now: any(each["pid"] not in killed for each in self.running(now).values()))
-            alive = [each["pid"] for each in self.running(status).values()
-                     if each["pid"] not in killed]
-            victim = choose.choice(alive)
+            self.expect_untouched(status, alive)
+            alive = {each["pid"]: each["name"] for each in self.running(status).values()
+                     if each["pid"] not in killed}
+            victim = choose.choice(list(alive))
             os.kill(victim, signal.SIGKILL)
             killed.add(victim)
+            del alive[victim]
+        status = host.wait_until(lambda now: len(self.running(now)) >= 3)
+        self.expect_untouched(status, alive)
+        self.assertLessEqual(set(status["drops"]), EXPECTED_DROPS)
+        most = max(map(lost_at_most, status["instances"]))
+        self.assertLessEqual(status["drops"].get("instance_died", 0), count * most)
         self.end_well(host)
         self.assertEqual(len(re.findall("instance_died", host.log)), count)
+        self.assertNotRegex(host.log, "instance_hung|instance_quarantined|registered twice")
+
+    def test_flows_of_others_lose_nothing_when_one_dies(self):
+        frames = [daemon.udp_frame(1000 + i % SEQUENCE_FLOWS, 100)[:42]
+                  + struct.pack("!I", i // SEQUENCE_FLOWS) + bytes(54)
+                  for i in range(SEQUENCE_PACKETS)]
+        source = daemon.write_pcap(self.folder / "in.pcap", frames)
+        sink = self.folder / "out.pcap"
+        host = self.start_host(SEQUENCE, {
+            "p0": {"vdev": daemon.pcap_source(source), "pace": "5 Mbps"},  # For about two seconds.
+            "p1": f"net_pcap1,tx_pcap={sink}"})
+        status = host.wait_until(
+            lambda now: sum(each["flows"] for each in now["instances"]) == SEQUENCE_FLOWS)
+        victim = self.running(status)["forward.2"]
+        # So that it has something that dies with it, unless we were too slow and all have come.
+        os.kill(victim["pid"], signal.SIGSTOP)
+        host.wait_until(lambda now: now["ports"][0]["received_packets"] == SEQUENCE_PACKETS or
+                        all(each["ring_size"] for each in now["instances"]
+                            if each["pid"] == victim["pid"]))
+        with contextlib.suppress(ProcessLookupError):  # The host may have done it.
+            os.kill(victim["pid"], signal.SIGKILL)
+        status = host.wait_until(
+            lambda now: now["ports"][1]["sent_packets"] + sum(now["drops"].values())
+            == now["ports"][0]["received_packets"] == SEQUENCE_PACKETS, "all packets")
+        host.stop()
+        # The first ones came before the instances.
+        self.assertLessEqual(set(status["drops"]), {"instance_died", "no_instance"})
+        sent = {}
+        for _, frame in daemon.read_pcap(sink):
+            flow, number = (struct.unpack_from("!H", frame, 34)[0],
+                            struct.unpack_from("!I", frame, 42)[0])
+            self.assertEqual(frame, frames[number * SEQUENCE_FLOWS + flow - 1000])
+            sent.setdefault(flow, []).append(number)
+        self.assertEqual(len(sent), SEQUENCE_FLOWS)
+        lost = []
+        for numbers in sent.values():
+            self.assertEqual(numbers, sorted(set(numbers)))  # None came twice or was overtaken.
+            lost.append(SEQUENCE_PACKETS // SEQUENCE_FLOWS - numbers[0] - len(numbers))
+        self.assertEqual(sum(lost), status["drops"].get("instance_died", 0))
+        self.assertLessEqual(sum(1 for count in lost if count > 0), victim["flows"])
 
     def test_a_stopped_process_is_seen_by_its_heartbeat_and_replaced(self):
         host = self.start()
