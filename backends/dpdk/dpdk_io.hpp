@@ -13,6 +13,7 @@
 
 #include "backends/dpdk/dpdk_memory.hpp"
 #include "backends/dpdk/pace.hpp"
+#include "backends/dpdk/pool_order.hpp"
 #include "core/host/packet_io.hpp"
 #include "core/packet/packet_batch.hpp"
 
@@ -40,6 +41,7 @@ class DpdkIo {
     if (due == 0) return 0;
     const std::uint16_t count = rte_eth_rx_burst(numbers_[index_of(port)], 0, mbufs.data(), due);
     if (count == 0) return 0;
+    for (std::uint32_t i = 0; i < count; ++i) after_getting_from_dpdk(mbufs[i]);
     if (pace.holds()) {
       std::uint64_t size_bytes = 0;
       for (std::uint32_t i = 0; i < count; ++i) size_bytes += mbufs[i]->pkt_len;
@@ -52,6 +54,7 @@ class DpdkIo {
     for (std::uint32_t i = 0; i < count; ++i) {
       rte_mbuf& mbuf = *mbufs[i];
       if (mbuf.nb_segs != 1) [[unlikely]] {  // Longer than a buffer.
+        before_giving_to_dpdk(&mbuf);
         rte_pktmbuf_free(&mbuf);
         ++lost;
         continue;
@@ -79,7 +82,10 @@ class DpdkIo {
     while (sent < packets.size()) {
       const auto part =
           packets.subspan(sent, std::min<std::size_t>(kTransmitMax, packets.size() - sent));
-      for (std::size_t i = 0; i < part.size(); ++i) mbufs[i] = prepare(part[i]);
+      for (std::size_t i = 0; i < part.size(); ++i) {
+        mbufs[i] = prepare(part[i]);
+        before_giving_to_dpdk(mbufs[i]);
+      }
       const std::uint16_t count = rte_eth_tx_burst(numbers_[index_of(port)], 0, mbufs.data(),
                                                    static_cast<std::uint16_t>(part.size()));
       sent += count;
@@ -99,7 +105,10 @@ class DpdkIo {
         count = 1;
         if (rte_pktmbuf_alloc_bulk(memory_.pool(), mbufs.data(), count) != 0) return filled;
       }
-      for (std::uint32_t i = 0; i < count; ++i) to_fill[filled++] = memory_.buffer_of(*mbufs[i]);
+      for (std::uint32_t i = 0; i < count; ++i) {
+        after_getting_from_dpdk(mbufs[i]);
+        to_fill[filled++] = memory_.buffer_of(*mbufs[i]);
+      }
     }
     return filled;
   }
@@ -109,7 +118,10 @@ class DpdkIo {
     std::array<void*, kTransmitMax> mbufs;
     while (!to_free.empty()) {
       const std::size_t count = std::min<std::size_t>(kTransmitMax, to_free.size());
-      for (std::size_t i = 0; i < count; ++i) mbufs[i] = memory_.mbuf(to_free[i]);
+      for (std::size_t i = 0; i < count; ++i) {
+        mbufs[i] = memory_.mbuf(to_free[i]);
+        before_giving_to_dpdk(mbufs[i]);
+      }
       rte_mempool_put_bulk(memory_.pool(), mbufs.data(), static_cast<unsigned>(count));
       to_free = to_free.subspan(count);
     }

@@ -72,7 +72,16 @@ OUTSIDE = {
     "scaling": ["Eigen/"],
     "backends/ns3": ["ns3/", "fmt/"],
     "backends/process": ["nlohmann/", "CLI/", "fmt/"],
-    "backends/dpdk": ["rte_", "fmt/", "nlohmann/", "CLI/", "spdlog/", "prometheus/", "pcap/"],
+    "backends/dpdk": [
+        "rte_",
+        "fmt/",
+        "nlohmann/",
+        "CLI/",
+        "spdlog/",
+        "prometheus/",
+        "pcap/",
+        "sanitizer/",  # The compiler's.
+    ],
     "sim": ["ns3/", "fmt/", "nlohmann/", "CLI/", "pcap/", "pcap.h"],
     "cli": ["fmt/", "nlohmann/", "CLI/"],
     "cli/results": ["fmt/", "nlohmann/"],
