@@ -118,8 +118,8 @@ def no_containers():
 class Host:
     """One `sluice host`. Made by Case.start_host or Case.spawn_host."""
 
-    def __init__(self, folder, deployment, ports, *, name="h1", site=None, paces=None, arguments=(),
-                 eal=(), run_dir=None, environment=None):
+    def __init__(self, folder, deployment, ports, *, name="h1", site=None, arguments=(), eal=(),
+                 run_dir=None, environment=None):
         self.folder = pathlib.Path(folder)
         self.name = name
         self.run_dir = pathlib.Path(run_dir or self.folder / "run")
@@ -129,10 +129,8 @@ class Host:
             self.file = self.folder / f"{name}.yaml"
             self.file.write_text(deployment, encoding="utf-8")
         # JSON is YAML. No metrics unless a test asks for them: it has the machine's ports to share.
-        devices = {port: {"vdev": device} if isinstance(device, str) else dict(device)
+        devices = {port: {"vdev": device} if isinstance(device, str) else device
                    for port, device in ports.items()}
-        for port, pace in (paces or {}).items():
-            devices[port]["pace"] = pace
         settings = {"metrics": "off", "ports": devices, **(site or {})}
         self.site = self.folder / f"{name}.site.yaml"
         self.site.write_text(json.dumps({"hosts": {name: settings}}), encoding="utf-8")

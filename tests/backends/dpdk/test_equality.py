@@ -241,10 +241,13 @@ class Equality(daemon.Case):
 
     def run_host(self, text):
         sinks = {port: self.folder / f"{port}.real.pcap" for port in PORTS}
-        devices = {port: f"net_pcap{index}," + (f"{self.feeds[port].device}," if index < 2 else "")
-                   + f"tx_pcap={sinks[port]}" for index, port in enumerate(PORTS)}
-        host = self.start_host(text, devices, arguments=("--hash-seed", SEED), paces={
-            port: PACE for port in PORTS[:2]})
+        devices = {}
+        for index, port in enumerate(PORTS):
+            source = f"{self.feeds[port].device}," if index < 2 else ""
+            devices[port] = {"vdev": f"net_pcap{index},{source}tx_pcap={sinks[port]}"}
+            if source:
+                devices[port]["pace"] = PACE
+        host = self.start_host(text, devices, arguments=("--hash-seed", SEED))
         self.feed(host, "p0", self.questions)
         self.feed(host, "p1", self.replies)
         self.feed(host, "p0", self.labelled)
