@@ -133,6 +133,22 @@ def is_reply(frame):
     return frame[ports:ports + 2] == b"\x00\x50"
 
 
+def until_fin(frames):
+    """Each flow up to its FIN. What hosts and firewalls remember of a connection that both sides
+    have ended they forget a second later, so what came behind it would be a matter of time."""
+    ended, kept = set(), []
+    for frame in frames:
+        flow = flow_of(frame)
+        if flow in ended:
+            continue
+        kept.append(frame)
+        kind, at = without_tags(frame)
+        ports = at + (4 * (frame[at] & 15) if kind == b"\x08\x00" else 40)
+        if frame[ports + 13] & 1:
+            ended.add(flow)
+    return kept
+
+
 class Clock:
     """The times of frames in the replay: one after the other over all ports."""
 
@@ -217,7 +233,7 @@ class Equality(daemon.Case):
         frames = [frame for name in RECORDED
                   for _, frame in daemon.read_pcap(daemon.SOURCE / name)]
         self.questions = [frame for frame in frames if not is_reply(frame)]
-        self.replies = [frame for frame in frames if is_reply(frame)]
+        self.replies = until_fin(frame for frame in frames if is_reply(frame))
         labelled = daemon.read_pcap(daemon.SOURCE / LABELLED)
         pause = max(range(1, len(labelled)), key=lambda i: labelled[i][0] - labelled[i - 1][0])
         self.labelled = [frame for _, frame in labelled[:pause]]
@@ -319,7 +335,7 @@ class Equality(daemon.Case):
         self.assertFalse({"ring_full", "no_instance", "no_buffer", "instance_died", "hold_limit"} &
                          set(outcome.drops))
         self.assertGreater(sum(len(frames) for flows in outcome.frames.values()
-                               for frames in flows.values()), 5000)
+                               for frames in flows.values()), 4500)
 
     def test_inline_functions(self):
         self.assert_equal_in_both("inline")
