@@ -17,7 +17,7 @@ target_link_libraries(sluice_nf INTERFACE
   sluice::options sluice::base sluice::packet sluice::ring sluice::flow sluice::function sluice::process)
 
 set(sluice_installed_libraries sluice_options sluice_nf)
-foreach(name base packet ring flow chain function functions host process scaling)
+foreach(name base packet ring flow encapsulation chain function functions host process scaling)
   if(TARGET sluice_${name})
     list(APPEND sluice_installed_libraries sluice_${name})
   endif()

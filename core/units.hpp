@@ -34,6 +34,7 @@ enum class ServiceId : std::uint16_t {};
 enum class ChainId : std::uint16_t {};
 enum class InstanceId : std::uint16_t {};
 
+inline constexpr HostId kNoHost{0xffff};
 inline constexpr PortId kNoPort{0xffff};
 inline constexpr ServiceId kNoService{0xffff};
 inline constexpr ChainId kNoChain{0xffff};

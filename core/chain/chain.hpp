@@ -48,6 +48,8 @@ struct ChainVersion {
   std::string name;
   PortId from = kNoPort;
   PortId to = kNoPort;
+  HostId to_host = kNoHost;    ///< Whose port `to` is; kNoHost: this host's.
+  std::uint32_t path = 0;      ///< The cluster's number of the chain, the same on all hosts.
   std::vector<Step> steps;     ///< Numbered as in the file, branches included.
   ChainId reverse = kNoChain;  ///< The chain declared `reverse_of` this one, or that this reverses.
   bool is_reverse = false;     ///< Declared with `reverse_of`.

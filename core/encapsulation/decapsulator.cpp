@@ -85,17 +85,12 @@ void read_pins(const std::byte* from, StoredTransit& transit) noexcept {
 
 }  // namespace
 
-Decapsulator::Decapsulator(const Options& options)
-    : local_(options.local),
-      network_(options.network),
-      secret_(options.secret),
-      peer_count_max_(options.peer_count_max) {
-  SLUICE_CHECK(options.network < 1u << 24);
-  peers_.resize(std::bit_ceil(std::size_t{2} * options.peer_count_max + 1));
-}
+Decapsulator::Decapsulator() : peers_(std::bit_ceil(std::size_t{2} * kPeerCountMax + 1)) {}
 
-void Decapsulator::set_peers(std::span<const TunnelEndpoint> peers) {
-  SLUICE_CHECK(peers.size() <= peer_count_max_);
+void Decapsulator::use(const Options& options, std::span<const TunnelEndpoint> peers) noexcept {
+  SLUICE_CHECK(options.network < 1u << 24 && peers.size() <= kPeerCountMax);
+  local_ = options.local;
+  network_ = options.network;
   std::fill(peers_.begin(), peers_.end(), Peer{});
   const std::size_t mask = peers_.size() - 1;
   for (const TunnelEndpoint& peer : peers) {
@@ -103,7 +98,7 @@ void Decapsulator::set_peers(std::span<const TunnelEndpoint> peers) {
     std::size_t place = place_of(peer.address, mask);
     while (peers_[place].used) place = (place + 1) & mask;
     const TunnelWay way{peer.host, local_.host, peer.epoch};
-    peers_[place] = {peer.address, peer.host, peer.epoch, tunnel_cookie(secret_, way), true};
+    peers_[place] = {peer.address, peer.host, peer.epoch, tunnel_cookie(options.secret, way), true};
   }
 }
 

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,17 +19,19 @@ namespace sluice {
 /// numbers are checked also then. Not thread-safe: each worker has one.
 class Decapsulator {
  public:
+  /// As many peers as FlowId has numbers for. Refuses everything until use() is called.
+  static constexpr std::uint32_t kPeerCountMax = 1023;
+  Decapsulator();
+
   struct Options {
     TunnelEndpoint local;
     std::uint32_t network = 0;
     HashKey secret{};
-    std::uint32_t peer_count_max = 1023;  ///< As many as FlowId has numbers for.
   };
-  explicit Decapsulator(const Options& options);
-
-  /// The members of the cluster from now on, this host not among them. Those that speak another IP
-  /// version than this host never reach it. More than peer_count_max: our mistake (checked).
-  void set_peers(std::span<const TunnelEndpoint> peers);
+  /// The members of the cluster from now on, this host not among them; at most kPeerCountMax
+  /// (checked). Those that speak another IP version than this host never reach it. Allocates
+  /// nothing.
+  void use(const Options& options, std::span<const TunnelEndpoint> peers) noexcept;
 
   /// What came with a packet, but for what is in its descriptor.
   struct Arrival {
@@ -73,9 +74,7 @@ class Decapsulator {
   [[nodiscard]] bool is_nested(std::span<const std::byte> inner) const noexcept;
 
   TunnelEndpoint local_;
-  std::uint32_t network_;
-  HashKey secret_;
-  std::uint32_t peer_count_max_;
+  std::uint32_t network_ = 0;
   std::vector<Peer> peers_;  ///< A hash table with open addressing, at most half full.
   std::array<std::uint64_t, kTunnelErrorCount> counts_{};
 };

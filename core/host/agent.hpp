@@ -13,6 +13,7 @@
 #include "core/chain/chain.hpp"
 #include "core/flow/classifier.hpp"
 #include "core/host/agent_settings.hpp"
+#include "core/host/cluster_view.hpp"
 #include "core/host/ewma.hpp"
 #include "core/host/load_sample.hpp"
 #include "core/host/reconfiguration.hpp"
@@ -87,7 +88,7 @@ struct ChainUpdate {
   std::vector<Entry> chains;
 };
 using AgentEvent = std::variant<InstanceStarted, InstanceEnded, InstanceMisbehaved, Readings,
-                                ScaleRequest, ChainUpdate, Reconfigure>;
+                                ScaleRequest, ChainUpdate, Reconfigure, ClusterView>;
 
 // --- What it wants done, in order ----------------------------------------------------------------
 
@@ -274,6 +275,7 @@ class Agent {
   void terminate(InstanceId id, std::optional<Note::Kind> kind, std::string reason);
   void on(const ChainUpdate& event, Instant now);
   void on(const Reconfigure& event, Instant now);
+  void on(const ClusterView& event, Instant now);
 
   void read(Instance& instance, const InstanceReading& reading, std::uint32_t flow_count,
             Instant now);
@@ -288,6 +290,7 @@ class Agent {
   bool start_one(ServiceId service, Instant now);
   void publish(Instant now);
   [[nodiscard]] bool accepts(const Instance& instance) const;
+  void add_remote(ServiceRoute& route) const;
   /// Makes these the active versions of their chains; there has to be room for them.
   void add_chain_versions(std::vector<ChainVersion> versions, Instant now);
   [[nodiscard]] std::uint16_t free_chain_index();
@@ -326,6 +329,8 @@ class Agent {
   std::uint64_t counted_version_ = 0;                        ///< Readings::snapshot_version.
   std::optional<Pending> pending_;
   std::shared_ptr<const RoutingSnapshot> published_;
+  std::shared_ptr<const ClusterRoutes> cluster_;  ///< Null: alone.
+  std::vector<Member> members_;
   std::uint64_t snapshot_version_ = 0;
   std::uint16_t last_instance_ = 0xffff;
   std::uint16_t last_chain_index_ = 0xffff;

@@ -46,6 +46,44 @@ bool Agent::accepts(const Instance& instance) const {
          services_[index_of(instance.service)].use == ServiceUse::kRetiring;
 }
 
+void Agent::on(const ClusterView& event, Instant now) {
+  auto routes = std::make_shared<ClusterRoutes>();
+  routes->version = cluster_ == nullptr ? 1 : cluster_->version + 1;
+  routes->local = event.local;
+  routes->underlay = event.underlay;
+  routes->network = event.network;
+  routes->secret = event.secret;
+  for (const Member& member : event.members) {
+    const std::size_t host = index_of(member.endpoint.host);
+    routes->members.push_back(member.endpoint);
+    if (!member.is_reachable || member.endpoint.ip_version != event.local.ip_version) continue;
+    if (routes->peers.size() <= host) routes->peers.resize(host + 1);
+    PeerRoute& peer = routes->peers[host];
+    peer.tunnel = std::make_shared<const Encapsulator>(
+        Encapsulator::Options{event.local, member.endpoint, event.network, event.secret});
+    for (const RemoteInstance& instance : member.instances) {
+      const std::size_t number = index_of(instance.id);
+      if (peer.services.size() <= number) peer.services.resize(number + 1, kNoService);
+      peer.services[number] = instance.service;
+    }
+  }
+  cluster_ = std::move(routes);
+  members_ = event.members;
+  publish(now);
+}
+
+/// Instances on other hosts that new flows may go to, each as often as its share says.
+void Agent::add_remote(ServiceRoute& route) const {
+  for (const Member& member : members_) {
+    if (!member.is_reachable) continue;
+    for (const RemoteInstance& instance : member.instances) {
+      if (instance.service != route.service.id || !instance.accepts) continue;
+      route.remote.insert(route.remote.end(), std::min(instance.share, kRemoteShareMax),
+                          Pin{index_of(member.endpoint.host), index_of(instance.id)});
+    }
+  }
+}
+
 void Agent::publish(Instant) {
   auto snapshot = std::make_shared<RoutingSnapshot>();
   snapshot->version = ++snapshot_version_;
@@ -56,8 +94,11 @@ void Agent::publish(Instant) {
   snapshot->chains.assign(chains_.begin(), last.base());
   snapshot->active = active_;
   snapshot->classifier = options_.classifier;
+  snapshot->cluster = cluster_;
   for (const ServiceSettings& settings : options_.services) {
-    ServiceRoute route{settings.service, {}, {}};
+    ServiceRoute route;
+    route.service = settings.service;
+    add_remote(route);
     for (const auto& [id, instance] : instances_) {
       if (instance.service == settings.service.id && accepts(instance)) {
         route.accepting.push_back(id);

@@ -6,7 +6,10 @@
 
 #include "core/chain/chain.hpp"
 #include "core/chain/maglev.hpp"
+#include "core/encapsulation/encapsulator.hpp"
+#include "core/encapsulation/transit.hpp"
 #include "core/flow/classifier.hpp"
+#include "core/flow/pin.hpp"
 #include "core/function/function_runtime.hpp"
 #include "core/ring/spsc_ring.hpp"
 #include "core/units.hpp"
@@ -34,6 +37,9 @@ struct ServiceRoute {
   Service service;
   std::vector<InstanceId> accepting;  ///< Those that take new flows, ordered by id.
   MaglevTable maglev;                 ///< Over `accepting`; built for InstanceChoice::kMaglev.
+  /// Instances on other hosts that take new flows, each as often as its share of them.
+  std::vector<Pin> remote;
+  Ppm remote_share;  ///< Of the new flows, those for `remote` although there are local ones.
 };
 
 enum class UnmatchedPolicy : std::uint8_t { kDrop, kPass };
@@ -44,6 +50,23 @@ struct PortRoute {
   PortId neighbours_to = kNoPort;  ///< Where ARP and neighbour discovery go; kNoPort: as unmatched.
   std::uint16_t worker = 0;        ///< The worker that polls it and sends by it.
   std::uint16_t frame_size_max = 1522;  ///< Larger frames are dropped for kMtu. With two VLAN tags.
+};
+
+/// Another host, as this one's workers reach it.
+struct PeerRoute {
+  std::shared_ptr<const Encapsulator> tunnel;  ///< Null: no member, or suspected to be dead.
+  std::vector<ServiceId> services;             ///< By its instance numbers; kNoService: none.
+};
+
+/// The rest of the cluster, at one moment.
+struct ClusterRoutes {
+  std::uint64_t version = 0;  ///< Counts up.
+  TunnelEndpoint local;
+  PortId underlay = kNoPort;  ///< Tunnels go and come by it.
+  std::uint32_t network = 0;
+  HashKey secret{};
+  std::vector<TunnelEndpoint> members;  ///< Whose frames are taken.
+  std::vector<PeerRoute> peers;         ///< By host number.
 };
 
 /// Everything that the workers of a host must know to steer, at one moment. Immutable once
@@ -58,7 +81,19 @@ struct RoutingSnapshot {
   std::vector<InstanceRoute> instances;  ///< By instance number.
   std::vector<PortRoute> ports;          ///< By port number.
   std::shared_ptr<const Classifier> classifier;
+  std::shared_ptr<const ClusterRoutes> cluster;  ///< Null: the host is alone.
 };
+
+/// The version of a chain that a packet from another host is in; null: this host does not know it
+/// (yet, or any more).
+[[nodiscard]] inline const ChainVersion* chain_on_path(const RoutingSnapshot& snapshot,
+                                                       std::uint32_t path,
+                                                       std::uint32_t version) noexcept {
+  for (const auto& chain : snapshot.chains) {
+    if (chain != nullptr && chain->path == path && chain->version == version) return chain.get();
+  }
+  return nullptr;
+}
 
 /// The version that the opposite direction of a new session on `chain` gets: its partner, or if
 /// that is no more the active one; 0xffff: none.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/encapsulation/transit.hpp"
 #include "core/host/latency_histogram.hpp"
 #include "core/packet/packet.hpp"
 
@@ -49,6 +50,9 @@ struct WorkerStatistics {
   std::uint64_t generated_packets = 0;  ///< Made by instances.
   std::uint64_t copied_packets = 0;     ///< For steps that copy.
   std::uint64_t copies_missed = 0;      ///< Counted in drops, though no packet came to be.
+  std::uint64_t tunnelled_packets = 0;  ///< Sent on to another host; also counted by port, chain.
+  /// Frames of the underlay by what came of them; kNone: taken out of their tunnel.
+  std::array<std::uint64_t, kTunnelErrorCount> tunnel_frames{};
   std::uint64_t polls = 0;
 };
 

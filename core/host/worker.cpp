@@ -38,7 +38,10 @@ Worker::Worker(Options options)
       worker_output_(options_.worker_count, PacketBatch{options_.memory}),
       instance_flows_(options_.instance_count_max),
       chain_flows_(options_.chain_version_count_max),
-      queries_(std::make_unique<Queries>()) {
+      queries_(std::make_unique<Queries>()),
+      decapsulator_(options_.transits.empty() ? nullptr : std::make_unique<Decapsulator>()) {
+  SLUICE_CHECK(options_.transits.empty() ||
+               options_.transits.size() == options_.memory.buffer_count());
   SLUICE_CHECK(options_.ledger != nullptr);
   SLUICE_CHECK(std::uint64_t{options_.flows.flow_count_max} * options_.worker_count <=
                (1u << kFlowSlotBits));
@@ -70,6 +73,12 @@ void Worker::adopt(const RoutingSnapshot& snapshot) noexcept {
   SLUICE_CHECK(snapshot.active.size() <= options_.chain_count_max);
   SLUICE_CHECK(snapshot.services.size() <= own_inline_.size());
   snapshot_ = &snapshot;
+  cluster_ = snapshot.cluster.get();
+  if (cluster_ != nullptr && cluster_->version != cluster_version_) {
+    SLUICE_CHECK(decapsulator_ != nullptr);
+    decapsulator_->use({cluster_->local, cluster_->network, cluster_->secret}, cluster_->members);
+    cluster_version_ = cluster_->version;
+  }
   own_.clear();
   std::fill(own_inline_.begin(), own_inline_.end(), kNoInstance);
   for (std::uint16_t i = 0; i < snapshot.instances.size(); ++i) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "core/encapsulation/decapsulator.hpp"
 #include "core/flow/flow_table.hpp"
 #include "core/host/observer.hpp"
 #include "core/host/packet_io.hpp"
@@ -48,9 +49,12 @@ class Worker {
     std::uint32_t address_count_max = 0;
     FragmentTracker::Options fragments;
     PacketMemory memory;
-    HashKey worker_hash_key;                     ///< The same for all workers of the host.
-    BufferLedger* ledger = nullptr;              ///< Shared by the host's workers; outlives them.
-    Observer* observer = nullptr;                ///< May be null; outlives the worker.
+    HashKey worker_hash_key;         ///< The same for all workers of the host.
+    BufferLedger* ledger = nullptr;  ///< Shared by the host's workers; outlives them.
+    Observer* observer = nullptr;    ///< May be null; outlives the worker.
+    /// By buffer: what came with packets from other hosts. Shared by the host's workers, as the
+    /// buffers are; empty where there is no cluster.
+    std::span<StoredTransit> transits;
     std::vector<SpscRing<Packet>> to_workers;    ///< By worker index; own entry unused.
     std::vector<SpscRing<Packet>> from_workers;  ///< By worker index; own entry unused.
   };
@@ -163,6 +167,7 @@ class Worker {
   void pin_flow(std::uint32_t slot, const ChainVersion& chain, Instant now) noexcept;
   void pin_steps(std::uint32_t slot, const ChainVersion& chain, std::uint32_t other,
                  bool is_session, Instant now) noexcept;
+  void count_pin(Pin pin, int by) noexcept;
   [[nodiscard]] bool is_alive(Pin pin, ServiceId service) const noexcept;
   void link_reverse(const Packet& packet, Instant now) noexcept;
   void end_flow(std::uint32_t slot, Instant now) noexcept;
@@ -178,6 +183,7 @@ class Worker {
 
   // Steering.
   void decide(const Packet& packet, Instant now) noexcept;
+  void decide_in_chain(const Packet& packet, const ChainVersion& chain, Instant now) noexcept;
   void decide_all(std::span<const Packet> packets, Instant now) noexcept;
   [[nodiscard]] Way way_to(const ChainVersion& chain, Hop hop) const noexcept;
   [[nodiscard]] bool has_its_flow(const Packet& packet) const noexcept;
@@ -199,7 +205,22 @@ class Worker {
   void send_to_worker(std::uint16_t worker, const Packet& packet, Instant now) noexcept;
   void count_sent(std::span<const Packet> packets, PortId port, Instant now) noexcept;
 
+  // Other hosts.
+  void receive_tunnelled(PacketBatch& batch, Instant now) noexcept;
+  void enter_transit(Packet packet, Instant now) noexcept;
+  void decide_transit(const Packet& packet, Instant now) noexcept;
+  void go_to_host(Packet packet, const ChainVersion& chain, std::uint8_t step, HostId host,
+                  Instant now) noexcept;
+  [[nodiscard]] Pin pin_of_transit(const Packet& packet, std::uint8_t step) const noexcept;
+  [[nodiscard]] Transit transit_of(const Packet& packet, const ChainVersion& chain) const noexcept;
+  [[nodiscard]] Pin choose_remote(const ServiceRoute& service, const FlowKey& key) const noexcept;
+  [[nodiscard]] bool prefers_remote(const ServiceRoute& service, const FlowKey& key) const noexcept;
+  [[nodiscard]] bool is_foreign(const Packet& packet) const noexcept;
+  [[nodiscard]] bool is_local(Pin pin) const noexcept;
+  [[nodiscard]] bool is_other_host(HostId host) const noexcept;
+
   // Output.
+  void put_out(const Packet& packet, PortId port, Instant now) noexcept;
   void flush_lanes(Instant now) noexcept;
   void flush_lane(InstanceId instance, Instant now) noexcept;
   void run_staged(InstanceId instance, Instant now) noexcept;
@@ -243,6 +264,9 @@ class Worker {
   std::vector<InstanceId> quarantined_;
   std::vector<InstanceId> touched_;
   std::unique_ptr<Queries> queries_;
+  std::unique_ptr<Decapsulator> decapsulator_;  ///< Only in a cluster.
+  const ClusterRoutes* cluster_ = nullptr;      ///< Of the snapshot.
+  std::uint64_t cluster_version_ = 0;           ///< What the decapsulator knows.
   WorkerStatistics statistics_;
 
   static constexpr std::uint32_t kSpareCount = 128;
@@ -253,8 +277,22 @@ inline const ChainVersion* Worker::chain_of(const Packet& packet) const noexcept
   return snapshot_->chains[packet.chain].get();
 }
 
+/// Beyond the table for a flow of another host or worker.
 inline std::uint32_t Worker::slot_of(FlowId flow) const noexcept {
-  return (flow & ((1u << kFlowSlotBits) - 1)) - first_slot_;
+  return flow - first_flow_;
+}
+
+/// Whether another host classified the packet, so that its flow is in none of our tables.
+inline bool Worker::is_foreign(const Packet& packet) const noexcept {
+  return packet.flow >> kFlowSlotBits != index_of(options_.host) && packet.flow != kNoFlow;
+}
+
+inline bool Worker::is_local(Pin pin) const noexcept {
+  return pin.host == index_of(options_.host);
+}
+
+inline bool Worker::is_other_host(HostId host) const noexcept {
+  return host != kNoHost && host != options_.host;
 }
 
 inline std::uint16_t Worker::worker_of(FlowId flow) const noexcept {

@@ -117,22 +117,37 @@ void Worker::pin_steps(std::uint32_t slot, const ChainVersion& chain, std::uint3
       if (pins[i].is_set() && !is_alive(pins[i], wanted)) pins[i] = Pin{};
     }
     if (!pins[i].is_set()) pins[i] = choose(service, flows_.key(slot), now);
-    if (pins[i].is_set()) ++instance_flows_[pins[i].instance];
+    count_pin(pins[i], 1);
   }
+}
+
+/// Flows are counted by the instances of this host.
+void Worker::count_pin(Pin pin, int by) noexcept {
+  if (!pin.is_set() || !is_local(pin)) return;
+  std::uint32_t& count = instance_flows_[pin.instance];
+  SLUICE_CHECK(by > 0 || count > 0);
+  count += static_cast<std::uint32_t>(by);
 }
 
 /// Whether a pin names a living instance of `service`.
 bool Worker::is_alive(Pin pin, ServiceId service) const noexcept {
+  if (!is_local(pin)) [[unlikely]] {
+    if (cluster_ == nullptr || pin.host >= cluster_->peers.size()) return false;
+    const PeerRoute& peer = cluster_->peers[pin.host];
+    return peer.tunnel != nullptr && pin.instance < peer.services.size() &&
+           peer.services[pin.instance] == service;
+  }
   const InstanceRoute& route = snapshot_->instances[pin.instance];
   return route.channel != nullptr && route.service == service;
 }
 
 Pin Worker::choose(const ServiceRoute& service, const FlowKey& key, Instant now) noexcept {
-  if (service.accepting.empty()) return Pin{};
+  if (service.accepting.empty()) return choose_remote(service, key);
   // Each worker has its own inline instance: a flow stays on its worker.
   if (const InstanceId own = own_inline_[index_of(service.service.id)]; own != kNoInstance) {
     return Pin{index_of(snapshot_->host), index_of(own)};
   }
+  if (prefers_remote(service, key)) return choose_remote(service, key);
   const Affinity affinity = service.service.affinity;
   if (affinity == Affinity::kSource || affinity == Affinity::kDestination) {
     return choose_by_address(service, key, now);
@@ -213,15 +228,13 @@ Pin Worker::pin_at(std::uint32_t slot, const ChainVersion& chain, std::uint8_t s
     return choose(service, flows_.key(slot), now);
   }
   Pin& pin = flows_.pins(slot)[step];
-  if (pin.is_set()) {
-    const InstanceRoute& route = snapshot_->instances[pin.instance];
-    if (route.channel != nullptr && route.service == wanted) [[likely]]
-      return pin;
+  if (pin.is_set() && is_alive(pin, wanted)) [[likely]] {
+    return pin;
   }
   const Pin before = pin;
   pin = choose(service, flows_.key(slot), now);
-  if (before.is_set()) --instance_flows_[before.instance];
-  if (pin.is_set()) ++instance_flows_[pin.instance];
+  count_pin(before, -1);
+  count_pin(pin, 1);
   if (options_.observer != nullptr && pin != before) {
     options_.observer->flow_repinned(
         now, flow_of(slot), step, before, pin,
@@ -289,8 +302,8 @@ void Worker::end_flow(std::uint32_t slot, Instant now) noexcept {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const ServiceRoute& service = snapshot_->services[index_of(steps[i].service)];
     if (!pins[i].is_set()) continue;
-    SLUICE_CHECK(instance_flows_[pins[i].instance] > 0);
-    --instance_flows_[pins[i].instance];
+    count_pin(pins[i], -1);
+    if (!is_local(pins[i])) continue;  // There the function's own idle timeout ends it.
     const Affinity affinity = service.service.affinity;
     if (affinity == Affinity::kSource || affinity == Affinity::kDestination) {
       forget_address(service, key, now);

@@ -61,6 +61,10 @@ bool Worker::parse_odd(const Packet& packet, FlowTable::Query& query, Instant no
 void Worker::receive(PacketBatch& batch, Instant now) noexcept {
   auto& port = statistics_.ports[batch[0].ingress];
   port.received_packets += batch.size();
+  if (cluster_ != nullptr && PortId{batch[0].ingress} == cluster_->underlay) {
+    receive_tunnelled(batch, now);
+    return;
+  }
   std::uint64_t size_bytes = 0;
   const PlainFlowReader reader{PortId{batch[0].ingress}};
   FlowTable::Query* query = queries_->data();

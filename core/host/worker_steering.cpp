@@ -84,7 +84,8 @@ Worker::Way Worker::way_to(const ChainVersion& chain, Hop hop) const noexcept {
 /// follow() for packets that all go one way, with a short cut to their flows' instances where they
 /// have them.
 void Worker::go_all(std::span<const Packet> packets, const Way& way, Instant now) noexcept {
-  if (way.service == kNoService && way.hop.kind == Hop::Kind::kOut) {
+  if (way.service == kNoService && way.hop.kind == Hop::Kind::kOut &&
+      !is_other_host(way.chain->to_host)) {
     leave_all(packets, *way.chain, now);
     return;
   }
@@ -108,7 +109,8 @@ Pin Worker::pin_of(const Packet& packet, const Way& way) const noexcept {
 
 /// Whether a pin names a living instance of `service` that belongs to this worker.
 bool Worker::is_here(Pin pin, ServiceId service) const noexcept {
-  return is_alive(pin, service) && snapshot_->instances[pin.instance].worker == options_.index;
+  return is_local(pin) && is_alive(pin, service) &&
+         snapshot_->instances[pin.instance].worker == options_.index;
 }
 
 /// The chain of a packet at a step behind which nothing depends on its labels; else null.
@@ -123,6 +125,10 @@ const ChainVersion* Worker::plain_chain_at(const Packet& packet) const noexcept 
 
 /// Lets the worker of the packet's flow do what an NF decided.
 void Worker::decide_at_owner(const Packet& packet, Instant now) noexcept {
+  if (is_foreign(packet)) [[unlikely]] {
+    decide_transit(packet, now);
+    return;
+  }
   if (options_.worker_count == 1) {
     decide(packet, now);
     return;
@@ -145,15 +151,21 @@ void Worker::decide(const Packet& packet, Instant now) noexcept {
     drop(packet, DropReason::kFlowEnded, now);
     return;
   }
-  const ChainVersion& chain = *chain_of(packet);
+  decide_in_chain(packet, *chain_of(packet), now);
+}
+
+void Worker::decide_in_chain(const Packet& packet, const ChainVersion& chain,
+                             Instant now) noexcept {
   const Step& step = chain.steps[packet.step];
   if (step.copy) {
     drop(packet, DropReason::kCopyDone, now);
     return;
   }
   const Service& service = snapshot_->services[index_of(step.service)].service;
-  if (const std::uint32_t sticky = packet.tag & service.sticky_bits; sticky != 0) {
-    flows_.entry(slot).sticky_tag |= sticky;
+  // Of a flow that another host has, the function that set the label knows it, and sets it again.
+  if (const std::uint32_t sticky = packet.tag & service.sticky_bits;
+      sticky != 0 && !is_foreign(packet)) {
+    flows_.entry(slot_of(packet.flow)).sticky_tag |= sticky;
   }
   switch (packet.verdict) {
     case Verdict::kNext:
@@ -191,15 +203,24 @@ void Worker::follow(const Packet& packet, const ChainVersion& chain, Hop hop,
     hop = chain.steps[hop.step].next;
   }
   if (hop.kind == Hop::Kind::kOut) {
-    leave(packet, chain.to, now);
+    if (is_other_host(chain.to_host)) {
+      const auto behind_all = static_cast<std::uint8_t>(chain.steps.size());
+      go_to_host(packet, chain, behind_all, chain.to_host, now);
+    } else {
+      leave(packet, chain.to, now);
+    }
     return;
   }
   if (hop.kind == Hop::Kind::kDrop) {
     drop(packet, DropReason::kRule, now);
     return;
   }
-  // Pins name hosts too: a pin to another host is where encapsulation starts (DESIGN 7).
-  const Pin pin = pin_at(slot_of(packet.flow), chain, hop.step, now);
+  const Pin pin = is_foreign(packet) ? pin_of_transit(packet, hop.step)
+                                     : pin_at(slot_of(packet.flow), chain, hop.step, now);
+  if (pin.is_set() && !is_local(pin)) {
+    go_to_host(packet, chain, hop.step, HostId{pin.host}, now);
+    return;
+  }
   if (!pin.is_set()) {
     Packet stranded = packet;
     stranded.step = hop.step;
@@ -211,7 +232,8 @@ void Worker::follow(const Packet& packet, const ChainVersion& chain, Hop hop,
 
 void Worker::copy_to(const Packet& original, const ChainVersion& chain, std::uint8_t step,
                      Instant now) noexcept {
-  const Pin pin = pin_at(slot_of(original.flow), chain, step, now);
+  const Pin pin = is_foreign(original) ? pin_of_transit(original, step)
+                                       : pin_at(slot_of(original.flow), chain, step, now);
   if (!pin.is_set() || spare_.empty()) {
     // No packet came to be, so none is lost in the accounts; the counter says what the service
     // missed.
@@ -230,7 +252,12 @@ void Worker::copy_to(const Packet& original, const ChainVersion& chain, std::uin
   ++statistics_.chains[index_of(chain.chain)].entered_packets;
   ++statistics_.copied_packets;
   if (options_.observer != nullptr) options_.observer->copied(now, original, copy);
-  deliver(copy, step, InstanceId{pin.instance}, now);
+  if (is_foreign(original)) options_.transits[copy.buffer] = options_.transits[original.buffer];
+  if (is_local(pin)) {
+    deliver(copy, step, InstanceId{pin.instance}, now);
+  } else {
+    go_to_host(copy, chain, step, HostId{pin.host}, now);
+  }
 }
 
 void Worker::deliver(const Packet& packet, std::uint8_t step, InstanceId instance,
@@ -263,7 +290,7 @@ void Worker::leave(const Packet& packet, PortId port, Instant now) noexcept {
     drop(packet, DropReason::kMtu, now);
     return;
   }
-  if (packet.flow != kNoFlow) {
+  if (packet.flow != kNoFlow && !is_foreign(packet)) {
     const ChainVersion& chain = *chain_of(packet);
     if (chain.reverse != kNoChain && !chain.is_reverse &&
         (flows_.entry(slot_of(packet.flow)).flags & kReverseKnown) == 0) {
@@ -272,14 +299,20 @@ void Worker::leave(const Packet& packet, PortId port, Instant now) noexcept {
     auto& latency = statistics_.chains[index_of(chain.chain)].latency;
     latency.add(now - instant_from_ns(packet.arrival), 1);
   }
-  if (route.worker == options_.index) {
+  put_out(packet, port, now);
+}
+
+/// Lets the worker that owns a port send by it.
+void Worker::put_out(const Packet& packet, PortId port, Instant now) noexcept {
+  const std::uint16_t owner = snapshot_->ports[index_of(port)].worker;
+  if (owner == options_.index) {
     port_output_[index_of(port)].push_back(packet);
     return;
   }
   Packet passed = packet;
   passed.target = index_of(port);
   passed.step = kStepLeaving;
-  send_to_worker(route.worker, passed, now);
+  send_to_worker(owner, passed, now);
 }
 
 /// leave() by the chain's own port, for packets of flows of one chain.

@@ -50,9 +50,9 @@ void check_again(const PacketMemory& memory, Packet packet, const StoredTransit&
   ++transit.ttl;
   const Packet before = packet;
   SLUICE_CHECK(encapsulator(memory, {&packet, 1}, {&transit, 1}) == 1);
-  Decapsulator decapsulator{{.local = endpoint(2, version), .secret = kSecret}};
+  Decapsulator decapsulator;
   const TunnelEndpoint peer = endpoint(1, version);
-  decapsulator.set_peers({&peer, 1});
+  decapsulator.use({.local = endpoint(2, version), .secret = kSecret}, {&peer, 1});
   TunnelError error{};
   StoredTransit again;
   Decapsulator::Arrival arrival{.transit = &again};
@@ -82,9 +82,9 @@ void try_frame(std::span<const std::byte> data, std::uint8_t version, bool over_
     packet.length = static_cast<std::uint16_t>(data.size());
     std::copy(data.begin(), data.end(), memory.bytes(packet).begin());
   }
-  Decapsulator decapsulator{{.local = endpoint(2, version), .secret = kSecret}};
+  Decapsulator decapsulator;
   const TunnelEndpoint peer = endpoint(1, version);
-  decapsulator.set_peers({&peer, 1});
+  decapsulator.use({.local = endpoint(2, version), .secret = kSecret}, {&peer, 1});
   const Packet before = packet;
   TunnelError error{};
   StoredTransit transit;

@@ -96,6 +96,7 @@ class LoopbackHost {
     std::uint32_t buffer_count = 1024;
     std::uint32_t flow_count_max = 1024;
     std::uint32_t pin_count_max = 16;
+    bool in_cluster = false;  ///< It may be told of other hosts (ClusterView).
     Observer* observer = nullptr;
     MakeFunction make_function;
     /// Told which services of a new deployment have which numbers; may be empty.
@@ -108,6 +109,7 @@ class LoopbackHost {
         memory_(bytes_, 2048),
         io_(memory_, static_cast<std::uint32_t>(options_.agent.ports.size())),
         ledger_(memory_),
+        transits_(options_.in_cluster ? options_.buffer_count : 0),
         agent_(options_.agent),
         readings_(options_.agent.instance_count_max, options_.agent.chain_version_count_max) {
     const std::uint16_t count = options_.agent.worker_count;
@@ -117,6 +119,7 @@ class LoopbackHost {
     }
     for (std::uint16_t i = 0; i < count; ++i) {
       Worker::Options worker;
+      worker.host = options_.agent.host;
       worker.index = i;
       worker.worker_count = count;
       worker.service_count_max = options_.agent.service_count_max;
@@ -127,6 +130,7 @@ class LoopbackHost {
       worker.flows.pin_count_max = options_.pin_count_max;
       worker.memory = memory_;
       worker.ledger = &ledger_;
+      worker.transits = transits_;
       worker.observer = options_.observer;
       for (std::uint16_t j = 0; j < count && count > 1; ++j) {
         worker.to_workers.push_back(rings_[i][j].ring());
@@ -333,6 +337,7 @@ class LoopbackHost {
   PacketMemory memory_;
   LoopbackIo io_;
   BufferLedger ledger_;
+  std::vector<StoredTransit> transits_;
   std::vector<std::vector<OwnedSpscRing<Packet>>> rings_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::map<InstanceId, std::unique_ptr<Instance>> instances_;

@@ -186,9 +186,9 @@ TEST_P(Tunnel, StrangersAreRefused) {
 TEST_P(Tunnel, APeerThatCameBackIsRefusedInItsOldLife) {
   const TunnelEndpoint peers[] = {test::endpoint(1, static_cast<std::uint8_t>(GetParam()), 8)};
   Packet late = tunnelled();
-  rig.decapsulator.set_peers(peers);
+  rig.use(peers);
   EXPECT_EQ(rig.decapsulate(late), TunnelError::kOldEpoch);
-  rig.decapsulator.set_peers({});
+  rig.use({});
   EXPECT_EQ(rig.decapsulate(late), TunnelError::kUnknownPeer);
 }
 
@@ -227,7 +227,7 @@ TEST_P(Tunnel, AThousandPeersAreAllKnown) {
     peer.address[3] = static_cast<std::uint8_t>(i);
     peers.push_back(peer);
   }
-  rig.decapsulator.set_peers(peers);
+  rig.use(peers);
   const TunnelEndpoint local = test::endpoint(2, static_cast<std::uint8_t>(GetParam()));
   for (const TunnelEndpoint& peer : peers) {
     const Encapsulator to_us{

@@ -43,10 +43,15 @@ class TunnelRig {
       : encapsulator({.local = endpoint(1, ip_version),
                       .remote = endpoint(2, ip_version),
                       .network = kNetwork,
-                      .secret = kSecret}),
-        decapsulator({.local = endpoint(2, ip_version), .network = kNetwork, .secret = kSecret}) {
+                      .secret = kSecret}) {
     const TunnelEndpoint peers[] = {endpoint(1, ip_version), endpoint(3, ip_version)};
-    decapsulator.set_peers(peers);
+    use(peers);
+  }
+
+  /// These are the members that host 2 knows.
+  void use(std::span<const TunnelEndpoint> peers) {
+    const TunnelEndpoint local = endpoint(2, encapsulator.remote().ip_version);
+    decapsulator.use({.local = local, .network = kNetwork, .secret = kSecret}, peers);
   }
 
   /// Puts a frame into the buffer, behind the headroom.

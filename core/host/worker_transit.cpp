@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <array>
+
+#include "core/check.hpp"
+#include "core/host/worker_parts.hpp"
+
+/// Packets on their way between hosts. The host that classifies a flow chooses host and instance
+/// for each of its steps; the others do as the pins in the packet say, and keep nothing of the
+/// flow.
+namespace sluice {
+namespace {
+
+/// As what a refused frame is dropped; TunnelError has its own, finer counters.
+DropReason reason_of(TunnelError error) {
+  switch (error) {
+    case TunnelError::kNone:
+    case TunnelError::kNotTunnel:
+      return DropReason::kNoChain;
+    case TunnelError::kTruncated:
+    case TunnelError::kMalformed:
+    case TunnelError::kChecksum:
+    case TunnelError::kFragment:
+      return DropReason::kParseError;
+    case TunnelError::kNetwork:
+    case TunnelError::kUnknownPeer:
+    case TunnelError::kOldEpoch:
+    case TunnelError::kNewEpoch:
+    case TunnelError::kCookie:
+      return DropReason::kUnknownPeer;
+    case TunnelError::kLooped:
+    case TunnelError::kNested:
+      return DropReason::kHopLimit;
+  }
+  return DropReason::kParseError;
+}
+
+/// The same for all packets of a flow, and spread over all of them.
+std::uint16_t entropy_of(FlowId flow) {
+  return static_cast<std::uint16_t>(flow * 0x9e3779b1u >> 16);
+}
+
+}  // namespace
+
+void Worker::receive_tunnelled(PacketBatch& batch, Instant now) noexcept {
+  std::array<TunnelError, PacketBatch::kCapacity> errors;
+  std::array<Decapsulator::Arrival, PacketBatch::kCapacity> arrivals;
+  auto& port = statistics_.ports[batch[0].ingress];
+  for (std::uint32_t i = 0; i < batch.size(); ++i) {
+    port.received_bytes += batch[i].length;
+    arrivals[i].transit = &options_.transits[batch[i].buffer];
+  }
+  const std::span<Packet> packets{batch.begin(), batch.size()};
+  (*decapsulator_)(options_.memory, packets, std::span{errors}.first(packets.size()),
+                   std::span{arrivals}.first(packets.size()));
+  for (std::uint32_t i = 0; i < batch.size(); ++i) {
+    ++statistics_.tunnel_frames[static_cast<std::size_t>(errors[i])];
+    if (errors[i] == TunnelError::kNone) {
+      enter_transit(batch[i], now);
+    } else {
+      drop(batch[i], reason_of(errors[i]), now);
+    }
+  }
+}
+
+/// Takes a packet where its sender wants it: to an instance here, or out of a port.
+void Worker::enter_transit(Packet packet, Instant now) noexcept {
+  const StoredTransit& transit = options_.transits[packet.buffer];
+  const ChainVersion* chain = chain_on_path(*snapshot_, transit.path, transit.chain_version);
+  packet.ingress = 0xffff;
+  packet.verdict = Verdict::kUndecided;
+  if (chain == nullptr || packet.step > chain->steps.size()) {
+    drop(packet, DropReason::kNoChain, now);
+    return;
+  }
+  packet.chain = chain->index;
+  ++statistics_.chains[index_of(chain->chain)].entered_packets;
+  if (options_.observer != nullptr) options_.observer->classified(now, {&packet, 1});
+  if (packet.step == chain->steps.size()) {
+    if (is_other_host(chain->to_host)) {
+      drop(packet, DropReason::kNoPort, now);  // Two hosts that see the chain differently.
+    } else {
+      leave(packet, chain->to, now);
+    }
+    return;
+  }
+  const Pin pin = pin_of_transit(packet, packet.step);
+  const ServiceId service = chain->steps[packet.step].service;
+  if (!pin.is_set() || !is_local(pin) || !is_alive(pin, service)) {
+    // Who classified the flow chooses another one as soon as he knows.
+    drop(packet, DropReason::kNoInstance, now);
+    return;
+  }
+  deliver(packet, packet.step, InstanceId{pin.instance}, now);
+}
+
+/// Does what an NF decided for a packet whose flow another host has.
+void Worker::decide_transit(const Packet& packet, Instant now) noexcept {
+  const ChainVersion* chain = chain_of(packet);
+  if (chain == nullptr || packet.step >= chain->steps.size() || options_.transits.empty()) {
+    drop(packet, DropReason::kFlowEnded, now);
+    return;
+  }
+  decide_in_chain(packet, *chain, now);
+}
+
+Pin Worker::pin_of_transit(const Packet& packet, std::uint8_t step) const noexcept {
+  const StoredTransit& transit = options_.transits[packet.buffer];
+  return step < transit.pin_count ? transit.pins[step] : Pin{};
+}
+
+Transit Worker::transit_of(const Packet& packet, const ChainVersion& chain) const noexcept {
+  if (is_foreign(packet)) return options_.transits[packet.buffer].view();
+  const std::size_t pin_count = std::min<std::size_t>(chain.steps.size(), kTransitPinCountMax);
+  return {chain.path, chain.version, entropy_of(packet.flow), kTransitTtl,
+          flows_.pins(slot_of(packet.flow)).first(pin_count)};
+}
+
+/// Sends a packet on to `step` at another host; step and verdict are those that it has there.
+void Worker::go_to_host(Packet packet, const ChainVersion& chain, std::uint8_t step, HostId host,
+                        Instant now) noexcept {
+  packet.step = step;
+  const bool known = cluster_ != nullptr && index_of(host) < cluster_->peers.size();
+  const Encapsulator* tunnel = known ? cluster_->peers[index_of(host)].tunnel.get() : nullptr;
+  if (tunnel == nullptr) {
+    drop(packet, DropReason::kUnknownPeer, now);
+    return;
+  }
+  const Transit transit = transit_of(packet, chain);
+  if (transit.ttl == 0) {
+    drop(packet, DropReason::kHopLimit, now);
+    return;
+  }
+  const std::size_t limit = snapshot_->ports[index_of(cluster_->underlay)].frame_size_max;
+  const auto pin_count = static_cast<std::uint32_t>(transit.pins.size());
+  if (packet.length + tunnel->overhead(pin_count) > limit ||
+      (*tunnel)(options_.memory, {&packet, 1}, {&transit, 1}) == 0) {
+    drop(packet, DropReason::kMtu, now);
+    return;
+  }
+  ++statistics_.tunnelled_packets;
+  put_out(packet, cluster_->underlay, now);
+}
+
+Pin Worker::choose_remote(const ServiceRoute& service, const FlowKey& key) const noexcept {
+  if (service.remote.empty()) return Pin{};
+  const std::uint64_t hashed = service.service.affinity == Affinity::kSession
+                                   ? hash_symmetric(key, options_.flows.hash_key)
+                                   : hash(key, options_.flows.hash_key);
+  return service.remote[hashed % service.remote.size()];
+}
+
+/// Whether a new flow is among those that the host has no room for.
+bool Worker::prefers_remote(const ServiceRoute& service, const FlowKey& key) const noexcept {
+  if (service.remote_share.value == 0 || service.remote.empty()) return false;
+  return hash_symmetric(key, options_.flows.hash_key) % kPpmOne.value < service.remote_share.value;
+}
+
+}  // namespace sluice

@@ -1,0 +1,461 @@
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "core/encapsulation/tunnel_layout.hpp"
+#include "core/packet/headers.hpp"
+#include "tests/core/host/host_rig.hpp"
+
+// Chains across hosts: whole hosts on an underlay that the test carries frames over.
+namespace sluice {
+namespace {
+
+using test::Frame;
+using test::LoopbackHost;
+using test::RigBuilder;
+
+constexpr PortId kIn{0}, kOut{1}, kUnderlay{2};
+
+Frame flow_frame(std::uint16_t flow, std::size_t payload_size = 10) {
+  return frames::udp({.source_port = static_cast<std::uint16_t>(10000 + flow),
+                      .payload = frames::Bytes(payload_size)});
+}
+
+/// Where the instances of a flow's steps are, as those who deliver its packets see it.
+class Deliveries final : public Observer {
+ public:
+  void delivered(Instant, InstanceId instance, std::span<const Packet> packets) override {
+    for (const Packet& packet : packets) seen[{packet.flow, packet.step}].insert(instance);
+  }
+  void flow_repinned(Instant, FlowId, std::uint8_t, Pin, Pin to, RepinCause cause) override {
+    repinned.push_back({to, cause});
+  }
+  std::map<std::pair<FlowId, std::uint8_t>, std::set<InstanceId>> seen;
+  std::vector<std::pair<Pin, RepinCause>> repinned;
+};
+
+/// Hosts 0, 1, ... with the same services and chains, and instances of them as each host says.
+class Cluster {
+ public:
+  struct HostPlan {
+    std::vector<std::uint32_t> instances;  ///< By service.
+  };
+  struct Plan {
+    std::vector<HostPlan> hosts;
+    std::vector<test::Scripted::Script> services;
+    std::vector<Step> steps{};    ///< Empty: one after the other.
+    std::uint16_t exit_host = 0;  ///< Of whose port kOut the chain's packets leave.
+    std::uint16_t worker_count = 1;
+    std::uint16_t underlay_mtu = 1700;
+    Affinity affinity = Affinity::kFlow;
+    RunMode run = RunMode::kProcess;
+  };
+
+  explicit Cluster(const Plan& plan) {
+    for (std::uint16_t i = 0; i < plan.hosts.size(); ++i) add_host(plan, i);
+    share_views();
+  }
+
+  LoopbackHost& host(std::size_t number) { return *hosts_[number]; }
+  Deliveries& deliveries(std::size_t number) { return *deliveries_[number]; }
+
+  /// Lets everything move until nothing does, frames of the underlay too.
+  void settle() {
+    for (int round = 0; round < 40; ++round) {
+      for (const auto& each : hosts_) each->settle();
+      carry();
+    }
+  }
+  void inject(std::uint16_t flow, std::size_t to = 0, std::size_t payload_size = 10) {
+    hosts_[to]->inject(kIn, flow_frame(flow, payload_size));
+  }
+  /// All that left by a host's port so far.
+  const std::vector<Frame>& sent(std::size_t number) { return host(number).io().output(kOut); }
+
+  /// Tells each host of the instances of all others, as they are now.
+  void share_views() {
+    for (std::uint16_t i = 0; i < hosts_.size(); ++i) hosts_[i]->handle(view_of(i));
+  }
+  /// What host `number` should know.
+  [[nodiscard]] ClusterView view_of(std::uint16_t number) const {
+    ClusterView view;
+    view.local = endpoint(number);
+    view.underlay = kUnderlay;
+    view.network = 42;
+    view.secret = {7, 8};
+    for (std::uint16_t i = 0; i < hosts_.size(); ++i) {
+      if (i == number) continue;
+      Member member;
+      member.endpoint = endpoint(i);
+      for (std::uint16_t service = 0; service < service_count_; ++service) {
+        for (const InstanceId id : hosts_[i]->instances_of(ServiceId{service})) {
+          member.instances.push_back({id, ServiceId{service}});
+        }
+      }
+      view.members.push_back(member);
+    }
+    return view;
+  }
+  [[nodiscard]] TunnelEndpoint endpoint(std::uint16_t number) const {
+    TunnelEndpoint end;
+    end.host = HostId{number};
+    end.mac = {2, 0, 0, 0, 9, static_cast<std::uint8_t>(number)};
+    end.address = {10, 9, 0, static_cast<std::uint8_t>(number)};
+    return end;
+  }
+  /// Every packet is accounted for, and every buffer comes back.
+  void expect_accounts_close() {
+    for (const auto& each : hosts_) {
+      each->shut_down();
+      std::uint64_t in = 0, out = 0;
+      for (std::uint16_t i = 0; i < worker_count_; ++i) {
+        const WorkerStatistics& counted = each->worker(i).statistics();
+        for (const PortStatistics& port : counted.ports) {
+          in += port.received_packets;
+          out += port.sent_packets;
+        }
+        in += counted.generated_packets + counted.copied_packets + counted.copies_missed;
+        for (const std::uint64_t drops : counted.drops) out += drops;
+      }
+      EXPECT_EQ(in, out);
+      EXPECT_EQ(each->io().available(), 1024u);
+    }
+  }
+  std::vector<Frame> crossed;  ///< All frames of the underlay, in order.
+  bool lossy = false;          ///< The underlay loses everything.
+
+ private:
+  void add_host(const Plan& plan, std::uint16_t number) {
+    RigBuilder rig;
+    rig.options.agent.ports.resize(3);
+    rig.options.agent.ports[2].frame_size_max = plan.underlay_mtu;
+    rig.options.agent.host = HostId{number};
+    rig.options.agent.worker_count = plan.worker_count;
+    rig.options.in_cluster = true;
+    std::vector<ServiceId> services;
+    for (std::size_t i = 0; i < plan.services.size(); ++i) {
+      services.push_back(
+          rig.service("s" + std::to_string(i), plan.services[i], plan.hosts[number].instances[i]));
+      rig.edit(services.back()).affinity = plan.affinity;
+      rig.edit(services.back()).run = plan.run;
+    }
+    ChainVersion& chain = rig.chain("across", services);
+    if (!plan.steps.empty()) chain.steps = plan.steps;
+    chain.path = 5;
+    chain.to_host = HostId{plan.exit_host};
+    deliveries_.push_back(std::make_unique<Deliveries>());
+    rig.options.observer = deliveries_.back().get();
+    hosts_.push_back(rig.build());
+    service_count_ = static_cast<std::uint16_t>(plan.services.size());
+    worker_count_ = plan.worker_count;
+  }
+  /// The underlay: a switch that knows who has which address.
+  void carry() {
+    for (const auto& each : hosts_) {
+      auto& frames_out = each->io().output(kUnderlay);
+      for (Frame& frame : frames_out) {
+        const auto to = std::to_integer<std::size_t>(frame[5]);
+        crossed.push_back(frame);
+        if (!lossy && to < hosts_.size()) hosts_[to]->inject(kUnderlay, std::move(frame));
+      }
+      frames_out.clear();
+    }
+  }
+
+  std::vector<std::unique_ptr<Deliveries>> deliveries_;  // Outlive the hosts.
+  std::vector<std::unique_ptr<LoopbackHost>> hosts_;
+  std::uint16_t service_count_ = 0;
+  std::uint16_t worker_count_ = 1;
+};
+
+using test::go_on;
+
+TEST(Transit, AServiceOnAnotherHostIsReachedInOneHop) {
+  Cluster cluster{{.hosts = {{{0}}, {{1}}}, .services = {go_on}, .exit_host = 1}};
+  cluster.inject(1);
+  cluster.settle();
+  ASSERT_EQ(cluster.sent(1).size(), 1u);
+  EXPECT_EQ(cluster.sent(1)[0], flow_frame(1));
+  EXPECT_EQ(cluster.crossed.size(), 1u);
+  EXPECT_EQ(cluster.host(0).worker().statistics().tunnelled_packets, 1u);
+  EXPECT_EQ(cluster.host(1).worker().statistics().tunnel_frames[0], 1u);
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, ThereAndBackToTheHostWithTheExit) {
+  Cluster cluster{{.hosts = {{{1, 0, 1}}, {{0, 1, 0}}}, .services = {go_on, go_on, go_on}}};
+  for (std::uint16_t flow = 0; flow < 50; ++flow) cluster.inject(flow);
+  cluster.settle();
+  EXPECT_EQ(cluster.sent(0).size(), 50u);
+  EXPECT_EQ(cluster.crossed.size(), 100u);
+  EXPECT_EQ(cluster.host(0).worker().statistics().flows_started, 50u);
+  EXPECT_EQ(cluster.host(1).worker().statistics().flows_started, 0u);  // It keeps no flow.
+  cluster.expect_accounts_close();
+}
+
+// DESIGN 7: a packet never travels through a host that does not process it.
+TEST(Transit, FromHostToHostWithoutADetour) {
+  Cluster cluster{
+      {.hosts = {{{0, 0}}, {{1, 0}}, {{0, 1}}}, .services = {go_on, go_on}, .exit_host = 2}};
+  cluster.inject(1);
+  cluster.settle();
+  ASSERT_EQ(cluster.sent(2).size(), 1u);
+  ASSERT_EQ(cluster.crossed.size(), 2u);
+  EXPECT_EQ(std::to_integer<int>(cluster.crossed[1][11]), 1);  // From host 1 straight to 2.
+  EXPECT_EQ(std::to_integer<int>(cluster.crossed[1][5]), 2);
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, AFlowKeepsItsInstancesBehindAFunctionThatRewritesHeaders) {
+  const auto rewrite = [](Packet& packet, std::span<std::byte> bytes, Context&) {
+    auto headers = parse(bytes);
+    ASSERT_TRUE(headers.has_value());
+    // Another one for each packet: whoever asks a flow table again finds another flow.
+    (void)set_source_port(bytes, *headers, static_cast<std::uint16_t>(bytes.size()));
+    packet.next();
+  };
+  Cluster cluster{{.hosts = {{{0, 4}}, {{4, 0}}}, .services = {rewrite, go_on}}};
+  for (std::uint16_t flow = 0; flow < 20; ++flow) {
+    for (std::size_t size = 10; size < 20; ++size) cluster.inject(flow, 0, size);
+  }
+  cluster.settle();
+  EXPECT_EQ(cluster.sent(0).size(), 200u);
+  std::set<std::pair<std::size_t, InstanceId>> used;
+  for (const std::size_t host : {std::size_t{0}, std::size_t{1}}) {
+    EXPECT_EQ(cluster.deliveries(host).seen.size(), 20u);
+    for (const auto& [where, instances] : cluster.deliveries(host).seen) {
+      EXPECT_EQ(instances.size(), 1u);
+      used.emplace(host, *instances.begin());
+    }
+  }
+  EXPECT_EQ(used.size(), 8u);
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, LocalInstancesComeFirst) {
+  Cluster cluster{{.hosts = {{{1}}, {{1}}}, .services = {go_on}}};
+  for (std::uint16_t flow = 0; flow < 50; ++flow) cluster.inject(flow);
+  cluster.settle();
+  EXPECT_EQ(cluster.sent(0).size(), 50u);
+  EXPECT_TRUE(cluster.crossed.empty());
+}
+
+TEST(Transit, NewFlowsSpreadOverRemoteInstancesByTheirShares) {
+  Cluster cluster{{.hosts = {{{0}}, {{1}}, {{1}}}, .services = {go_on}}};
+  ClusterView view = cluster.view_of(0);
+  view.members[1].instances[0].share = 3;
+  cluster.host(0).handle(view);
+  for (std::uint16_t flow = 0; flow < 400; ++flow) {
+    cluster.inject(flow);
+    if (flow % 50 == 49) cluster.settle();
+  }
+  EXPECT_EQ(cluster.sent(0).size(), 400u);
+  EXPECT_NEAR(static_cast<double>(cluster.deliveries(1).seen.size()), 100, 35);
+  EXPECT_NEAR(static_cast<double>(cluster.deliveries(2).seen.size()), 300, 35);
+  // One that takes no new flows keeps those that it has.
+  view.members[1].instances[0].accepts = false;
+  cluster.host(0).handle(view);
+  for (std::uint16_t flow = 300; flow < 500; ++flow) {
+    cluster.inject(flow);
+    if (flow % 50 == 49) cluster.settle();
+  }
+  EXPECT_EQ(cluster.sent(0).size(), 600u);
+  EXPECT_NEAR(static_cast<double>(cluster.deliveries(2).seen.size()), 300, 35);
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, FlowsOfASuspectedHostGetOtherInstances) {
+  Cluster cluster{{.hosts = {{{0}}, {{1}}, {{1}}}, .services = {go_on}}};
+  for (std::uint16_t flow = 0; flow < 50; ++flow) cluster.inject(flow);
+  cluster.settle();
+  const std::size_t of_dead = cluster.deliveries(1).seen.size();
+  ASSERT_GT(of_dead, 0u);
+  ClusterView view = cluster.view_of(0);
+  view.members[0].is_reachable = false;
+  cluster.host(0).handle(view);
+  for (std::uint16_t flow = 0; flow < 50; ++flow) cluster.inject(flow);
+  cluster.settle();
+  EXPECT_EQ(cluster.sent(0).size(), 100u);
+  EXPECT_EQ(cluster.deliveries(2).seen.size(), 50u);
+  const auto& repinned = cluster.deliveries(0).repinned;
+  EXPECT_EQ(repinned.size(), of_dead);
+  for (const auto& [to, cause] : repinned) {
+    EXPECT_EQ(to.host, 2);
+    EXPECT_EQ(cause, RepinCause::kInstanceDied);
+  }
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, WithoutAnyInstanceThePacketIsDroppedAsThat) {
+  Cluster cluster{{.hosts = {{{0}}, {{1}}}, .services = {go_on}}};
+  cluster.inject(1);
+  cluster.settle();
+  ClusterView alone = cluster.view_of(0);
+  alone.members.clear();
+  cluster.host(0).handle(alone);
+  cluster.inject(1);
+  cluster.settle();
+  EXPECT_EQ(cluster.host(0).drops(DropReason::kNoInstance), 1u);
+  cluster.share_views();
+  cluster.inject(1);
+  cluster.settle();
+  EXPECT_EQ(cluster.sent(0).size(), 2u);
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, AnInstanceThatEndedMeanwhileIsNoInstance) {
+  Cluster cluster{{.hosts = {{{0}}, {{1}}}, .services = {go_on}}};
+  cluster.inject(1);
+  cluster.settle();
+  cluster.host(1).kill(cluster.host(1).instances_of(ServiceId{0})[0]);
+  cluster.inject(1);  // Host 0 has not heard of it.
+  cluster.settle();
+  EXPECT_EQ(cluster.host(1).drops(DropReason::kNoInstance), 1u);
+  cluster.host(1).pass(std::chrono::milliseconds{50});  // Until it is back.
+  cluster.share_views();
+  cluster.inject(1);
+  cluster.settle();
+  EXPECT_EQ(cluster.sent(0).size(), 2u);
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, VerdictsHoldOnAnotherHostToo) {
+  const auto decide = [](Packet& packet, std::span<std::byte> bytes, Context&) {
+    const auto headers = parse(bytes);
+    switch (headers->source_port % 5) {
+      case 0:
+        return packet.next();
+      case 1:
+        return packet.drop(DropReason::kRateLimit);
+      case 2:
+        return packet.to_service(ServiceId{2});
+      case 3:
+        return packet.to_service(ServiceId{0});  // Not behind it.
+      default:
+        return;  // Undecided.
+    }
+  };
+  Cluster cluster{{.hosts = {{{0, 1, 1}}, {{1, 0, 0}}}, .services = {decide, go_on, go_on}}};
+  for (std::uint16_t flow = 0; flow < 50; ++flow) cluster.inject(flow);
+  cluster.settle();
+  EXPECT_EQ(cluster.sent(0).size(), 20u);
+  EXPECT_EQ(cluster.host(1).drops(DropReason::kRateLimit), 10u);
+  EXPECT_EQ(cluster.host(1).drops(DropReason::kHopLimit), 10u);
+  EXPECT_EQ(cluster.host(1).drops(DropReason::kUndecided), 10u);
+  // The ten that went to service 2 passed by service 1.
+  std::size_t at_one = 0, at_two = 0;
+  for (const auto& [where, instances] : cluster.deliveries(0).seen) {
+    at_one += where.second == 1;
+    at_two += where.second == 2;
+  }
+  EXPECT_EQ(at_one, 10u);
+  EXPECT_EQ(at_two, 20u);
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, ACopyForAnotherHost) {
+  std::vector<Step> steps = RigBuilder::steps_of({ServiceId{0}, ServiceId{1}});
+  steps[0].copy = true;
+  Cluster cluster{{.hosts = {{{0, 1}}, {{1, 0}}}, .services = {go_on, go_on}, .steps = steps}};
+  for (std::uint16_t flow = 0; flow < 10; ++flow) cluster.inject(flow);
+  cluster.settle();
+  EXPECT_EQ(cluster.sent(0).size(), 10u);
+  EXPECT_EQ(cluster.deliveries(1).seen.size(), 10u);
+  EXPECT_EQ(cluster.host(1).drops(DropReason::kCopyDone), 10u);
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, ACopyMadeOnAnotherHost) {
+  std::vector<Step> steps = RigBuilder::steps_of({ServiceId{0}, ServiceId{1}, ServiceId{2}});
+  steps[1].copy = true;
+  Cluster cluster{
+      {.hosts = {{{0, 1, 0}}, {{1, 0, 1}}}, .services = {go_on, go_on, go_on}, .steps = steps}};
+  for (std::uint16_t flow = 0; flow < 10; ++flow) cluster.inject(flow);
+  cluster.settle();
+  EXPECT_EQ(cluster.sent(0).size(), 10u);
+  EXPECT_EQ(cluster.host(0).drops(DropReason::kCopyDone), 10u);
+  EXPECT_EQ(cluster.host(1).worker().statistics().copied_packets, 10u);
+  cluster.expect_accounts_close();
+}
+
+class Workers : public testing::TestWithParam<RunMode> {};
+INSTANTIATE_TEST_SUITE_P(Run, Workers, testing::Values(RunMode::kProcess, RunMode::kInline));
+
+TEST_P(Workers, SeveralWorkersHandPacketsOnBetweenHosts) {
+  Cluster cluster{{.hosts = {{{1, 0, 3}}, {{0, 3, 0}}},
+                   .services = {go_on, go_on, go_on},
+                   .worker_count = 3,
+                   .run = GetParam()}};
+  for (std::uint16_t flow = 0; flow < 300; ++flow) {
+    // Other addresses, so that flows are of all workers.
+    cluster.host(0).inject(kIn, frames::udp({}, {.source = "10.0." + std::to_string(flow / 200) +
+                                                           "." + std::to_string(flow % 200 + 1)}));
+    if (flow % 50 == 49) cluster.settle();
+  }
+  EXPECT_EQ(cluster.sent(0).size(), 300u);
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, AFrameThatTheUnderlayCannotCarryIsDroppedForMtu) {
+  Cluster cluster{{.hosts = {{{0}}, {{1}}}, .services = {go_on}, .underlay_mtu = 300}};
+  const std::size_t most = 300 - tunnel::overhead(4, 1) - 42;
+  cluster.inject(1, 0, most);
+  cluster.inject(2, 0, most + 1);
+  cluster.settle();
+  EXPECT_EQ(cluster.sent(0).size(), 1u);
+  EXPECT_EQ(cluster.host(0).drops(DropReason::kMtu), 1u);
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, WhatTheUnderlayHasBesidesIsRefusedAndCounted) {
+  Cluster cluster{{.hosts = {{{0}}, {{1}}}, .services = {go_on}}};
+  cluster.host(1).inject(kUnderlay, flow_frame(1));
+  cluster.host(1).inject(kUnderlay, frames::arp({}));
+  cluster.lossy = true;
+  cluster.inject(1);
+  cluster.settle();
+  Frame stolen = cluster.crossed.at(0);
+  stolen.resize(stolen.size() - 1);
+  cluster.host(1).inject(kUnderlay, stolen);
+  // Replayed after the sender has come back.
+  ClusterView view = cluster.view_of(1);
+  view.members[0].endpoint.epoch = 1;
+  cluster.host(1).handle(view);
+  cluster.host(1).inject(kUnderlay, cluster.crossed.at(0));
+  cluster.settle();
+  const auto& counts = cluster.host(1).worker().statistics().tunnel_frames;
+  const auto count = [&](TunnelError error) { return counts[static_cast<std::size_t>(error)]; };
+  EXPECT_EQ(count(TunnelError::kNotTunnel), 2u);
+  EXPECT_EQ(count(TunnelError::kTruncated) + count(TunnelError::kOldEpoch), 2u);
+  EXPECT_EQ(cluster.host(1).drops(DropReason::kUnknownPeer), 1u);
+  EXPECT_TRUE(cluster.deliveries(1).seen.empty());
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, AChainThatTheReceiverDoesNotKnowIsNoChain) {
+  Cluster cluster{{.hosts = {{{0}}, {{1}}}, .services = {go_on}}};
+  // A new version on one side only.
+  cluster.host(0).handle(ChainUpdate{{{ChainId{0}, RigBuilder::steps_of({ServiceId{0}})}}});
+  cluster.inject(1);
+  cluster.settle();
+  EXPECT_EQ(cluster.host(1).drops(DropReason::kNoChain), 1u);
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, BuffersComeBackWhenAFunctionDiesWithPacketsOfOthers) {
+  Cluster cluster{{.hosts = {{{0}}, {{1}}}, .services = {go_on}}};
+  const InstanceId instance = cluster.host(1).instances_of(ServiceId{0})[0];
+  cluster.host(1).freeze(instance);
+  for (std::uint16_t flow = 0; flow < 20; ++flow) cluster.inject(flow);
+  cluster.settle();
+  cluster.host(1).kill(instance);
+  cluster.settle();
+  EXPECT_EQ(cluster.host(1).drops(DropReason::kInstanceDied), 20u);
+  cluster.expect_accounts_close();
+}
+
+}  // namespace
+}  // namespace sluice
