@@ -117,9 +117,10 @@ class Executioner {
     Kill result{.name = victim->name, .at_ns = now_ns(), .at_wall_ns = wall_clock_ns()};
     if (::kill(victim->pid, SIGKILL) != 0) return unexpected(victim->name + ": gone already");
     std::this_thread::sleep_for(kQuietTime);
-    while (!all_moved(flows, victim->number)) {
+    while (const auto left = count_left(flows, victim->number)) {
       if (std::chrono::steady_clock::now() > deadline) {
-        return unexpected("flows of " + victim->name + " are with nobody; " + host_.last_words());
+        return unexpected(std::to_string(left) + " of the " + std::to_string(flows.size()) +
+                          " flows of " + victim->name + " are with nobody; " + host_.last_words());
       }
       std::this_thread::sleep_for(milliseconds{5});
     }
@@ -137,9 +138,10 @@ class Executioner {
     }
     return flows;
   }
-  [[nodiscard]] bool all_moved(const std::vector<std::size_t>& flows, std::uint32_t from) const {
-    return std::ranges::none_of(flows, [&](std::size_t flow) {
-      return owners_.all()[flow].instance.load(std::memory_order_acquire) == from;
+  [[nodiscard]] std::ptrdiff_t count_left(const std::vector<std::size_t>& flows,
+                                          std::uint32_t with) const {
+    return std::ranges::count_if(flows, [&](std::size_t flow) {
+      return owners_.all()[flow].instance.load(std::memory_order_acquire) == with;
     });
   }
   void take_times(const std::vector<std::size_t>& flows, Kill& kill) const {
@@ -178,14 +180,13 @@ std::string function_program() {
 Result<Figures, std::string> measure_kills(Lab& lab, int count) {
   const auto setup = lab.setup(kSettings[0]);
   if (!setup) return unexpected(setup.error());
-  const std::string file = setup->folder + "/owners";
-  const auto owners = FlowOwners::open(file);
+  const auto owners = FlowOwners::create();
   if (!owners) return unexpected(owners.error());
   const std::string number = std::to_string(kInstanceCount);
   auto host =
       SluiceHost::start({.setup = *setup,
                          .service = "function: external, program: " + function_program() +
-                                    ", settings: {owners: " + file +
+                                    ", settings: {owners: " + owners->path() +
                                     "}, instances: {min: " + number + ", max: " + number + "}",
                          .run = "process",
                          .core_count = kInstanceCount + 2,

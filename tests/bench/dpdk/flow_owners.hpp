@@ -10,9 +10,10 @@
 
 namespace sluice::bench {
 
-/// Which instance of a host has a flow, and since when, as the instances themselves see it: a file
+/// Which instance of a host has a flow, and since when, as the instances themselves see it: memory
 /// that all of them map and write (owner_function.cpp). Only a packet whose flow changed hands
-/// writes, so that who measures with it disturbs nothing.
+/// writes, so that who measures with it disturbs nothing. It is no file of a disk: a write into one
+/// may have to wait for the disk, and nobody who waits there can be killed.
 class FlowOwners {
  public:
   static constexpr std::uint32_t kFlowCountMax = 1u << 14;
@@ -23,17 +24,24 @@ class FlowOwners {
     std::atomic<std::uint32_t> unused{0};
   };
 
-  /// Maps `path`, which is made if there is none. The error says in words what went wrong.
+  /// New ones. The error says in words what went wrong.
+  [[nodiscard]] static Result<FlowOwners, std::string> create();
+  /// Those of another process, by their path().
   [[nodiscard]] static Result<FlowOwners, std::string> open(const std::string& path);
   ~FlowOwners();
   FlowOwners(FlowOwners&& other) noexcept;
   FlowOwners& operator=(FlowOwners&&) = delete;
 
+  /// Where other processes of this user find them while this one has them.
+  [[nodiscard]] std::string path() const;
   /// By the slot of the flow.
   [[nodiscard]] std::span<Owner> all() const { return owners_; }
 
  private:
-  explicit FlowOwners(std::span<Owner> owners) : owners_(owners) {}
+  FlowOwners(int file, std::span<Owner> owners) : file_(file), owners_(owners) {}
+  static Result<FlowOwners, std::string> map(int file, const std::string& name);
+
+  int file_;
   std::span<Owner> owners_;
 };
 

@@ -1,5 +1,5 @@
 // A network function that lets each packet pass and writes down which flows it has. Settings:
-// `owners`, the path of the file.
+// `owners`, their path.
 #include <memory>
 #include <string>
 #include <utility>
@@ -56,7 +56,7 @@ Result<std::unique_ptr<Program>> make_program(const ConfigValue& settings, const
   if (auto error = reader.finish()) return unexpected(*error);
   auto owners = bench::FlowOwners::open(file);
   if (!owners) {
-    reader.fail(settings.place(), "owners", owners.error(), file, "a file that can be written");
+    reader.fail(settings.place(), "owners", owners.error(), file, "the path of flow owners");
     return unexpected(*reader.finish());
   }
   return std::make_unique<NoteFlowsProgram>(std::move(*owners));
