@@ -336,12 +336,14 @@ void ProcessSupervisor::tick(Instant now) {
   collect_containers();
   std::vector<InstanceId> late;
   for (const auto& [id, instance] : instances_) {
-    const bool slow_to_join = instance->state == InstanceProcess::State::kJoining &&
-                              now - instance->spawned >= kJoinLimit;
+    if (instance->state == InstanceProcess::State::kJoining && !instance->kill_at &&
+        now - instance->spawned >= kJoinLimit) {
+      callbacks_.complain(instance->name + ": did not join within 5 s");
+      instance->kill_at = now;  // Said once, though its end may take longer.
+    }
     const bool slow_to_end = instance->kill_at && now >= *instance->kill_at &&
                              instance->state != InstanceProcess::State::kEnded;
-    if (slow_to_join) callbacks_.complain(instance->name + ": did not join within 5 s");
-    if (slow_to_join || slow_to_end) late.push_back(id);
+    if (slow_to_end) late.push_back(id);
   }
   for (const InstanceId id : late) terminate(id);
   std::erase_if(strangers_, [&](const auto& entry) {
