@@ -13,8 +13,9 @@ import daemon
 
 INSTANCES = """
 name: failures
-hosts:
-  h1: {cores: 8, clock: 2 GHz, ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
+hosts:  # However long a full machine does not let them run, no flow ends.
+  h1: {cores: 8, clock: 2 GHz, flow_idle: 1 h,
+       ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
 services:
   forward: {function: forward, instances: {min: 3, max: 4}}
 chains:
@@ -28,7 +29,7 @@ EXPECTED_DROPS = {"instance_died", "ring_full", "no_instance"}
 SEQUENCE = """
 name: sequence
 hosts:
-  h1: {cores: 8, clock: 2 GHz, buffers: 16384,
+  h1: {cores: 8, clock: 2 GHz, buffers: 16384, flow_idle: 1 h,
        ports: {p0: {rate: 10 Gbps}, p1: {rate: 10 Gbps}}}
 services:
   forward: {function: forward, ring: 16384, instances: {min: 3, max: 3}}
