@@ -19,8 +19,9 @@ function(sluice_private_options target)
     $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
     $<$<BOOL:${SLUICE_WERROR}>:-Werror>)
   if(SLUICE_SANITIZE)
+    # -O1 -g1, after what the build type says: such a build takes half the time of one with -O2 -g.
     target_compile_options(${target} PRIVATE -fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer
-      -fno-sanitize-recover=all)
+      -fno-sanitize-recover=all -O1 -g1)
     target_link_options(${target} PUBLIC -fsanitize=${SLUICE_SANITIZE})
   endif()
 endfunction()
