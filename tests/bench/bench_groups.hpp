@@ -12,5 +12,6 @@ void bench_maglev(Bench& bench);
 void bench_chain(Bench& bench);
 void bench_ids(Bench& bench);
 void bench_path(Bench& bench);
+void bench_tunnel(Bench& bench);
 
 }  // namespace sluice::bench

@@ -118,12 +118,27 @@ struct Size {
   std::uint32_t frame_count;
 };
 
+enum class Where : std::uint8_t { kHere, kOtherHost };
+
+/// What a host is told of another one that does its only service.
+ClusterView other_host(ServiceId service) {
+  ClusterView view;
+  view.local.address = {10, 9, 0, 1};
+  view.underlay = PortId{1};
+  Member& member = view.members.emplace_back();
+  member.endpoint.host = HostId{1};
+  member.endpoint.address = {10, 9, 0, 2};
+  for (std::uint16_t i = 0; i < 4; ++i) member.instances.push_back({InstanceId{i}, service});
+  return view;
+}
+
 /// A host with a chain of one forward function behind such ports.
 class Path {
  public:
-  Path(const Size& size, Source source, RunMode run) : run_(run) {
+  Path(const Size& size, Source source, RunMode run, Where where = Where::kHere) : run_(run) {
     test::RigBuilder rig;
-    const ServiceId service = rig.service("forward");
+    const ServiceId service = rig.service("forward", test::go_on, where == Where::kHere ? 1 : 0);
+    rig.options.in_cluster = where == Where::kOtherHost;
     rig.edit(service).run = run;
     rig.edit(service).ring_capacity = 512;
     rig.chain("all", {service});
@@ -134,7 +149,8 @@ class Path {
       return std::make_unique<Forward>(Forward::Options{}, InstanceConfig{});
     };
     host_ = rig.build();
-    instance_ = host_->instances_of(service).front();
+    if (where == Where::kOtherHost) host_->handle(other_host(service));
+    if (where == Where::kHere) instance_ = host_->instances_of(service).front();
     io_ = std::make_unique<FlowsIo>(host_->memory(), size.flow_count, source);
     poll(2 * size.frame_count / kBatch);
     SLUICE_CHECK(host_->worker().flows().size() == size.flow_count);
@@ -169,7 +185,7 @@ class Path {
       host_->now += std::chrono::nanoseconds{10 * kBatch};
       io_->set_now(host_->now);
       worker.poll_once(*io_, host_->now);
-      if (run_ == RunMode::kInline) continue;
+      if (run_ == RunMode::kInline || instance_ == kNoInstance) continue;
       RingRuntime& runtime = host_->runtime(instance_);
       if (!runtime.take(host_->now).empty()) runtime.finish(host_->now, Duration{100});
     }
@@ -191,6 +207,18 @@ void measure(const std::string& id, const Size& size, Source source, RunMode run
   bench.add_lower_is_better(id, "ns/packet", "ports alone", pair, {});
 }
 
+/// The whole of a step that another host does: flow, instance, tunnel.
+void measure_remote(const std::string& id, const Size& size, Bench& bench) {
+  constexpr double kRequiredNs = 80, kAimNs = 35;
+  bench.progress(id);
+  const std::uint64_t batch_count = bench.pick<std::uint64_t>(10, 20'000, 100'000);
+  Path path{size, Source::kBuffers, RunMode::kProcess, Where::kOtherHost};
+  const double ns = bench.repeat([&] { return path.packet_ns(batch_count); });
+  bench.keep(path.sent());
+  bench.add_lower_is_better(id, "ns/packet", "bound", {.value = ns, .peer = kRequiredNs},
+                            {.required = 1.0, .aim = kRequiredNs / kAimNs});
+}
+
 }  // namespace
 
 /// Whole ways through a worker, with as many flows and buffers as a real host has, so that caches
@@ -204,6 +232,7 @@ void bench_path(Bench& bench) {
     measure("chain.inline_flows_" + size.name, size, Source::kBuffers, RunMode::kInline, bench);
     measure("chain.inline_capture_" + size.name, size, Source::kCapture, RunMode::kInline, bench);
     measure("hop.same_thread_" + size.name, size, Source::kBuffers, RunMode::kProcess, bench);
+    measure_remote("route.remote_step_" + size.name, size, bench);
   }
 }
 
