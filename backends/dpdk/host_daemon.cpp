@@ -268,7 +268,7 @@ void HostDaemon::carry_out(const Publish& command) {
 }
 
 /// The owner's commands are carried out in order, so it has adopted the snapshot without the
-/// instance by then; other workers never touch its rings.
+/// instance by then; other workers only look at how full its rings are.
 void HostDaemon::carry_out(const ReclaimInstance& command) {
   const InstanceProcess* instance = supervisor_->find(command.instance);
   if (instance != nullptr) workers_[instance->worker]->reclaim(command.instance, command.reason);
@@ -285,7 +285,7 @@ void HostDaemon::read_answers() {
     while (const auto answer = worker->next_answer()) {
       switch (answer->kind) {
         case WorkerThread::Answer::Kind::kReclaimed:
-          supervisor_->forget(answer->instance);
+          reclaimed_.emplace_back(answer->instance, snapshots_.back()->version);
           break;
         case WorkerThread::Answer::Kind::kMisbehaved:
           handle(InstanceMisbehaved{answer->instance});
@@ -323,9 +323,16 @@ void HostDaemon::sample() {
   if (with_statistics_) listener_.status(status());
 }
 
+/// And the memory of instances that were reclaimed: a worker that has not adopted a snapshot
+/// without one yet may still look how full its ring is, though it belongs to another worker.
 void HostDaemon::retire_snapshots() {
   std::uint64_t oldest = ~std::uint64_t{0};
   for (const auto& worker : workers_) oldest = std::min(oldest, worker->adopted_version());
+  std::erase_if(reclaimed_, [&](const auto& entry) {
+    if (entry.second > oldest) return false;
+    supervisor_->forget(entry.first);
+    return true;
+  });
   while (snapshots_.size() > 1 && snapshots_.front()->version < oldest) snapshots_.pop_front();
 }
 

@@ -135,6 +135,8 @@ class HostDaemon {
   std::unique_ptr<ProcessSupervisor> supervisor_;
   std::unique_ptr<ControlServer> control_;
   std::deque<std::shared_ptr<const RoutingSnapshot>> snapshots_;  ///< Some worker may use them.
+  /// Whose memory can go, and the snapshot that every worker must have adopted before.
+  std::vector<std::pair<InstanceId, std::uint64_t>> reclaimed_;
   std::deque<AgentEvent> events_;
   bool handling_ = false;
   std::uint32_t exchanges_missing_ = 0;
