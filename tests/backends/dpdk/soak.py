@@ -6,11 +6,12 @@
 The seed fixes the order of the events, the pauses between them, and which instance each is for: the
 n-th of those that live, so that a run can be repeated as far as time allows. Every few events the
 host must be whole again, and at the end its audit must find nothing missing. A failure prints all
-events, and the end of the host's log.
+events, the end of the host's log, and its status.
 """
 
 import argparse
 import collections
+import json
 import os
 import pathlib
 import random
@@ -92,6 +93,8 @@ class Soak(daemon.Case):
             self.end()
         except BaseException:
             print("\n".join(self.events), self.host.log[-4000:], sep="\n", file=sys.stderr)
+            if self.host.process.poll() is None:
+                print(json.dumps(self.host.status()), file=sys.stderr)
             raise
         print(", ".join(f"{counts[kind]} {kind}" for kind in EVENTS), flush=True)
 
