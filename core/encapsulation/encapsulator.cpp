@@ -72,12 +72,9 @@ void put_pins(std::byte* to, std::span<const Pin> pins) noexcept {
 }  // namespace
 
 Encapsulator::Encapsulator(const Options& options)
-    : remote_(options.remote),
-      ip_bytes_(ip_bytes(options.remote.ip_version)),
-      fixed_bytes_(tunnel::overhead(options.remote.ip_version, 0)) {
+    : remote_(options.remote), ip_bytes_(ip_bytes(options.remote.ip_version)) {
   SLUICE_CHECK(options.local.ip_version == options.remote.ip_version);
   SLUICE_CHECK(options.network < 1u << 24);
-  SLUICE_CHECK(fixed_bytes_ <= kTemplateMax);
   std::byte* const ip = put_ethernet(template_.data(), options.local, options.remote);
   if (remote_.ip_version == 4) {
     put_ipv4(ip, options.local, options.remote);
@@ -111,7 +108,12 @@ std::uint32_t Encapsulator::overhead(std::uint32_t pin_count) const noexcept {
 
 void Encapsulator::write_headers(std::byte* outer, const Packet& packet, const Transit& transit,
                                  std::uint32_t nsh_bytes) const noexcept {
-  std::memcpy(outer, template_.data(), fixed_bytes_);
+  // Of sizes that the compiler knows.
+  if (remote_.ip_version == 4) {
+    std::memcpy(outer, template_.data(), tunnel::overhead(4, 0));
+  } else {
+    std::memcpy(outer, template_.data(), tunnel::overhead(6, 0));
+  }
   std::byte* const udp = outer + kEthernet + ip_bytes_;
   store_be16(udp, kSourcePortFirst | (transit.entropy & kSourcePortMask));
   std::byte* const nsh = udp + kUdp + kGpe;

@@ -39,7 +39,7 @@ class Encapsulator {
   [[nodiscard]] const TunnelEndpoint& remote() const { return remote_; }
 
  private:
-  static constexpr std::size_t kTemplateMax = 112;  ///< Up to the pins; IPv6 has 106 bytes.
+  static constexpr std::size_t kTemplateMax = 112;  ///< Up to the pins: 90 or 110 bytes.
 
   void write_headers(std::byte* outer, const Packet& packet, const Transit& transit,
                      std::uint32_t nsh_bytes) const noexcept;
@@ -47,7 +47,6 @@ class Encapsulator {
 
   TunnelEndpoint remote_;
   std::uint32_t ip_bytes_;
-  std::uint32_t fixed_bytes_;   ///< Of template_: up to the pins.
   std::uint32_t checksum_sum_;  ///< IPv4: of the header without its length. IPv6: of the addresses.
   std::array<std::byte, kTemplateMax> template_{};
 };

@@ -209,8 +209,12 @@ class Worker {
   void receive_tunnelled(PacketBatch& batch, Instant now) noexcept;
   void enter_transit(Packet packet, Instant now) noexcept;
   void decide_transit(const Packet& packet, Instant now) noexcept;
-  void go_to_host(Packet packet, const ChainVersion& chain, std::uint8_t step, HostId host,
+  void go_to_host(const Packet& packet, const ChainVersion& chain, std::uint8_t step, HostId host,
                   Instant now) noexcept;
+  void go_to_host_all(std::span<const Packet> packets, const ChainVersion& chain, std::uint8_t step,
+                      HostId host, Instant now) noexcept;
+  void put_into_tunnel(PacketBatch& batch, std::span<const Transit> transits,
+                       const Encapsulator& tunnel, Instant now) noexcept;
   [[nodiscard]] Pin pin_of_transit(const Packet& packet, std::uint8_t step) const noexcept;
   [[nodiscard]] Transit transit_of(const Packet& packet, const ChainVersion& chain) const noexcept;
   [[nodiscard]] Pin choose_remote(const ServiceRoute& service, const FlowKey& key) const noexcept;

@@ -91,6 +91,19 @@ void Worker::go_all(std::span<const Packet> packets, const Way& way, Instant now
   }
   while (!packets.empty()) {
     const Pin pin = way.service == kNoService ? Pin{} : pin_of(packets.front(), way);
+    if (pin.is_set() && !is_local(pin) && is_alive(pin, way.service)) {
+      std::size_t count = 1;  // All to one host, whichever instance there.
+      const auto goes_along = [&](Pin other) {
+        return other == pin || (other.host == pin.host && is_alive(other, way.service));
+      };
+      while (count < std::min<std::size_t>(packets.size(), PacketBatch::kCapacity) &&
+             goes_along(pin_of(packets[count], way))) {
+        ++count;
+      }
+      go_to_host_all(packets.first(count), *way.chain, way.hop.step, HostId{pin.host}, now);
+      packets = packets.subspan(count);
+      continue;
+    }
     if (!pin.is_set() || !is_here(pin, way.service)) {
       follow(packets.front(), *way.chain, way.hop, now);
       packets = packets.subspan(1);

@@ -39,6 +39,16 @@ std::uint16_t entropy_of(FlowId flow) {
   return static_cast<std::uint16_t>(flow * 0x9e3779b1u >> 16);
 }
 
+/// The lines into which the headers of a tunnel go are the only ones of a received packet that
+/// nobody has touched yet.
+void prefetch_headroom(const PacketMemory& memory, const Packet& packet, std::uint32_t size) {
+  constexpr std::uint32_t kLine = 64;
+  const std::byte* frame = memory.bytes(packet).data();
+  for (std::uint32_t back = 1; back <= size && back <= packet.offset; back += kLine) {
+    __builtin_prefetch(frame - back, 1);
+  }
+}
+
 }  // namespace
 
 void Worker::receive_tunnelled(PacketBatch& batch, Instant now) noexcept {
@@ -115,30 +125,55 @@ Transit Worker::transit_of(const Packet& packet, const ChainVersion& chain) cons
           flows_.pins(slot_of(packet.flow)).first(pin_count)};
 }
 
-/// Sends a packet on to `step` at another host; step and verdict are those that it has there.
-void Worker::go_to_host(Packet packet, const ChainVersion& chain, std::uint8_t step, HostId host,
-                        Instant now) noexcept {
-  packet.step = step;
+void Worker::go_to_host(const Packet& packet, const ChainVersion& chain, std::uint8_t step,
+                        HostId host, Instant now) noexcept {
+  go_to_host_all({&packet, 1}, chain, step, host, now);
+}
+
+/// Sends packets on to `step` at another host, up to a batch; what they say of themselves goes with
+/// them.
+void Worker::go_to_host_all(std::span<const Packet> packets, const ChainVersion& chain,
+                            std::uint8_t step, HostId host, Instant now) noexcept {
   const bool known = cluster_ != nullptr && index_of(host) < cluster_->peers.size();
   const Encapsulator* tunnel = known ? cluster_->peers[index_of(host)].tunnel.get() : nullptr;
-  if (tunnel == nullptr) {
-    drop(packet, DropReason::kUnknownPeer, now);
-    return;
+  PacketBatch batch{options_.memory};
+  std::array<Transit, PacketBatch::kCapacity> transits;
+  for (const Packet& packet : packets) {
+    Packet sent = packet;
+    sent.step = step;
+    const Transit transit = transit_of(packet, chain);
+    if (tunnel == nullptr) {
+      drop(sent, DropReason::kUnknownPeer, now);
+    } else if (transit.ttl == 0) {
+      drop(sent, DropReason::kHopLimit, now);
+    } else {
+      prefetch_headroom(options_.memory, sent, tunnel->overhead(0));
+      transits[batch.size()] = transit;
+      batch.push(sent);
+    }
   }
-  const Transit transit = transit_of(packet, chain);
-  if (transit.ttl == 0) {
-    drop(packet, DropReason::kHopLimit, now);
-    return;
+  if (!batch.empty()) put_into_tunnel(batch, std::span{transits}.first(batch.size()), *tunnel, now);
+}
+
+void Worker::put_into_tunnel(PacketBatch& batch, std::span<const Transit> transits,
+                             const Encapsulator& tunnel, Instant now) noexcept {
+  const PortId underlay = cluster_->underlay;
+  const std::size_t limit = snapshot_->ports[index_of(underlay)].frame_size_max;
+  std::size_t done = 0;
+  while (done < batch.size()) {
+    const std::span<Packet> rest{batch.begin() + done, batch.size() - done};
+    const std::size_t count = tunnel(options_.memory, rest, transits.subspan(done));
+    for (const Packet& packet : rest.first(count)) {
+      if (packet.length > limit) {
+        drop(packet, DropReason::kMtu, now);
+        continue;
+      }
+      ++statistics_.tunnelled_packets;
+      put_out(packet, underlay, now);
+    }
+    done += count;
+    if (done < batch.size()) drop(batch[static_cast<std::uint32_t>(done++)], DropReason::kMtu, now);
   }
-  const std::size_t limit = snapshot_->ports[index_of(cluster_->underlay)].frame_size_max;
-  const auto pin_count = static_cast<std::uint32_t>(transit.pins.size());
-  if (packet.length + tunnel->overhead(pin_count) > limit ||
-      (*tunnel)(options_.memory, {&packet, 1}, {&transit, 1}) == 0) {
-    drop(packet, DropReason::kMtu, now);
-    return;
-  }
-  ++statistics_.tunnelled_packets;
-  put_out(packet, cluster_->underlay, now);
 }
 
 Pin Worker::choose_remote(const ServiceRoute& service, const FlowKey& key) const noexcept {
