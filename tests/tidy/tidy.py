@@ -25,6 +25,7 @@ ARROWS = {
     "core/chain": ["core/flow", "core/function"],
     "core/functions": ["core/function", "core/chain", "core/flow"],
     "core/host": ["core/chain", "core/encapsulation", "core/function", "core/flow", "core/ring"],
+    "core/cluster": ["core"],
     "core/deployment": ["core/chain", "core/flow", "core/host"],
     "scaling": ["core"],
     "backends/ns3": ["core/host", "core/functions", "core/deployment"],
