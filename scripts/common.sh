@@ -162,7 +162,8 @@ build() {
 build_programs() {
   ensure_packages build sim plot
   if [[ ! -f $build_dir/build.ninja ]]; then
-    configure "$build_dir" -DCMAKE_BUILD_TYPE=Release -DSLUICE_TESTS=OFF -DSLUICE_DPDK=OFF
+    configure "$build_dir" -DCMAKE_BUILD_TYPE=Release -DSLUICE_TESTS=OFF -DSLUICE_DPDK=OFF \
+      -DSLUICE_ZOOKEEPER=OFF
   fi
   if [[ ${1:-} == dpdk ]]; then
     ensure_packages dpdk

@@ -24,7 +24,7 @@ class MemoryWorld {
     return *clients_.back();
   }
   bool wait(const Condition& condition) {
-    const Instant end = now_ + std::chrono::minutes{1};
+    const Instant end = now_ + std::chrono::minutes{2};
     while (!condition()) {
       const auto next = server_.next_event();
       if (!next || *next > end) return false;

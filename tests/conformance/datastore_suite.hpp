@@ -29,8 +29,8 @@ namespace sluice::conformance {
 using Condition = std::function<bool()>;
 
 struct ClientOptions {
-  DatastoreCredentials credentials{"cluster", "secret"};
-  Duration session_timeout = std::chrono::seconds{6};
+  DatastoreCredentials credentials = {"cluster", "secret"};
+  Duration session_timeout = std::chrono::seconds{30};  ///< Longer than a machine stands still.
 };
 
 template <class World>

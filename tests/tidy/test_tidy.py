@@ -203,6 +203,13 @@ class Planted(unittest.TestCase):
                 library.split(".")[0].split("_")[0],
             )
 
+    def test_placement_must_not_reach_the_datastores_client(self):
+        self.one(
+            tidy.library_problems("sluice-place", ["libglpk.so.40", "libzookeeper_mt.so.2"], []),
+            "libzookeeper",
+        )
+        self.assertEqual(tidy.library_problems("sluice-host", ["libzookeeper_mt.so.2"], []), [])
+
     def test_gsl_may_come_through_ns3_only(self):
         closure = ["libns3.37-core.so", "libgsl.so.27", "libgslcblas.so.0"]
         self.assertEqual(tidy.library_problems("sluice-sim", closure, ["libns3.37-core.so"]), [])

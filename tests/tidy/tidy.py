@@ -28,6 +28,7 @@ ARROWS = {
     "core/cluster": ["core"],
     "core/deployment": ["core/chain", "core/flow", "core/host"],
     "scaling": ["core"],
+    "backends/zookeeper": ["core/cluster"],
     "backends/ns3": ["core/host", "core/functions", "core/deployment"],
     # Network functions in processes of their own; without DPDK, so that an NF links none.
     "backends/process": [
@@ -72,6 +73,7 @@ OUTSIDE = {
     "core/functions": ["emmintrin.h", "immintrin.h"],
     "core/deployment": ["yaml-cpp/", "nlohmann/"],
     "scaling": ["Eigen/"],
+    "backends/zookeeper": ["zookeeper/"],
     "backends/ns3": ["ns3/", "fmt/"],
     "backends/process": ["nlohmann/", "CLI/", "fmt/"],
     "backends/dpdk": [
@@ -379,6 +381,9 @@ NOT_WITH_NS3 = {
     "libabsl": "Apache-2.0",
     "libgsl": "GPL-3+",
 }
+# Nor with GLPK (GPL-3+): placement is a program of its own, which a host asks through a pipe.
+GLPK = "libglpk"
+NOT_WITH_GLPK = {"libzookeeper": "Apache-2.0"}
 # Debian's libns3 itself links libgsl: the one known exception. Only libns3 may bring it.
 KNOWN = "libgsl"
 # The programs that are meant to simulate; all others must be free of ns-3.
@@ -392,6 +397,12 @@ def library_problems(program, closure, direct):
         return any(re.match(re.escape(prefix) + r"([-._0-9]|$)", n) for n in names)
 
     problems = []
+    if has(GLPK, closure):
+        problems += [
+            f"{program}: {library} ({licence}) together with {GLPK} (GPL-3+)"
+            for library, licence in NOT_WITH_GLPK.items()
+            if has(library, closure)
+        ]
     if not has(NS3, closure):
         return problems
     if program not in SIMULATING:
