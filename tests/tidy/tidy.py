@@ -25,7 +25,7 @@ ARROWS = {
     "core/chain": ["core/flow", "core/function"],
     "core/functions": ["core/function", "core/chain", "core/flow"],
     "core/host": ["core/chain", "core/encapsulation", "core/function", "core/flow", "core/ring"],
-    "core/cluster": ["core", "core/packet", "core/flow"],
+    "core/cluster": ["core", "core/packet", "core/flow", "core/host"],
     "core/deployment": ["core/chain", "core/flow", "core/host"],
     "scaling": ["core"],
     "backends/zookeeper": ["core/cluster"],
