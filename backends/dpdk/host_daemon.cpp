@@ -147,6 +147,7 @@ void HostDaemon::make_workers() {
     Worker::Options worker = worker_options(*deployment_, host_, i, HostGrowth::kChangeable);
     worker.flows.hash_key = flow_hash_key;
     worker.worker_hash_key = worker_hash_key;
+    worker.flow_storage = tables_.emplace_back(FlowTable::storage_bytes(worker.flows)).bytes();
     worker.memory = memory_->packets();
     worker.ledger = ledger_.get();
     worker.observer = options_.capture != nullptr ? options_.capture : options_.observer;

@@ -19,6 +19,7 @@
 #include "backends/dpdk/process_supervisor.hpp"
 #include "backends/dpdk/worker_thread.hpp"
 #include "backends/process/fd.hpp"
+#include "backends/process/table_memory.hpp"
 #include "core/deployment/site.hpp"
 #include "core/host/agent.hpp"
 #include "core/host/observer.hpp"
@@ -128,6 +129,7 @@ class HostDaemon {
   std::vector<std::unique_ptr<DpdkPort>> ports_;
   std::unique_ptr<BufferLedger> ledger_;
   std::vector<std::vector<OwnedSpscRing<Packet>>> worker_rings_;  ///< [from][to]
+  std::vector<TableMemory> tables_;                               ///< By worker: of its flow table.
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<HostAutoscaler> autoscaler_;

@@ -27,7 +27,8 @@ Worker::Worker(Options options)
       worker_hash_(options_.worker_hash_key),
       first_slot_(options_.index * options_.flows.flow_count_max),
       first_flow_((FlowId{index_of(options_.host)} << kFlowSlotBits) + first_slot_),
-      flows_(options_.flows),
+      flows_(options_.flow_storage.empty() ? FlowTable{options_.flows}
+                                           : FlowTable{options_.flows, options_.flow_storage}),
       addresses_(address_table_options(options_)),
       fragments_(options_.fragments),
       lanes_(options_.instance_count_max),

@@ -44,6 +44,8 @@ class Worker {
     std::uint32_t chain_count_max = 256;           ///< Chain numbers lie below.
     std::uint32_t chain_version_count_max = 1024;  ///< ChainVersion::index lies below.
     FlowTable::Options flows;
+    /// For the flow table: FlowTable::storage_bytes(flows). Empty: it takes its own.
+    std::span<std::byte> flow_storage;
     /// Addresses whose instance services of affinity source and destination remember; 0: as many as
     /// flows. 1 where no service has such an affinity, to save the memory.
     std::uint32_t address_count_max = 0;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/process/table_memory.hpp"
 #include "core/flow/flow_table.hpp"
 #include "core/prng.hpp"
 #include "tests/bench/dpdk/dpdk_groups.hpp"
@@ -65,8 +66,11 @@ std::span<std::byte> map_huge(std::size_t size) {
 
 std::unique_ptr<FlowTable> make_table(std::uint32_t flow_count, Pages pages) {
   const FlowTable::Options options{.flow_count_max = flow_count, .pin_count_max = 8};
-  if (pages == Pages::kOrdinary) return std::make_unique<FlowTable>(options);
-  const std::span<std::byte> storage = map_huge(FlowTable::storage_bytes(options));
+  const std::size_t size = FlowTable::storage_bytes(options);
+  // As a host has it, until the process ends.
+  static std::vector<TableMemory> tables;
+  const std::span<std::byte> storage =
+      pages == Pages::kOrdinary ? tables.emplace_back(size).bytes() : map_huge(size);
   return storage.empty() ? nullptr : std::make_unique<FlowTable>(options, storage);
 }
 
