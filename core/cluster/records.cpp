@@ -73,14 +73,15 @@ class RecordReader {
     }
     return value == "yes";
   }
-  /// What parse_mac() and IpAddress::parse() have.
+  /// What parse_mac() and IpAddress::parse() read; their own messages repeat what a stranger wrote.
   template <class Value>
-  Value parsed(std::string_view key, Result<Value, std::string> (*parse)(std::string_view)) {
+  Value parsed(std::string_view key, Result<Value, std::string> (*parse)(std::string_view),
+               std::string example) {
     const std::string_view value = text(key);
     if (error_) return {};
     auto result = parse(value);
     if (!result) {
-      fail(std::string(key) + ": " + result.error(), shown(value), {});
+      fail(std::string(key) + ": not an address", shown(value), std::move(example));
       return {};
     }
     return *result;
@@ -199,8 +200,8 @@ Result<HostRecord> parse_host_record(std::string_view text, const std::string& p
   HostRecord record;
   record.name = reader.name("name");
   record.epoch = static_cast<std::uint32_t>(reader.number("epoch", 0xffffffff));
-  record.address = reader.parsed<IpAddress>("address", &IpAddress::parse);
-  record.mac = reader.parsed<MacAddress>("mac", &parse_mac);
+  record.address = reader.parsed<IpAddress>("address", &IpAddress::parse, "one as 10.0.0.1");
+  record.mac = reader.parsed<MacAddress>("mac", &parse_mac, "one as 02:00:00:00:00:01");
   record.cores_total = static_cast<std::uint32_t>(reader.number("cores_total", kCoreCountMax));
   record.cores_free = static_cast<std::uint32_t>(reader.number("cores_free", kCoreCountMax));
   reader.check(record.cores_free <= record.cores_total, "cores_free", "at most cores_total");

@@ -64,7 +64,9 @@ TEST(Records, WhatIsWrongIsSaidWithThePathOfTheNode) {
             "expected 0 to 4294967295");
   EXPECT_EQ(host_error(with(kHost, "cores_free 12", "cores_free 17")),
             "/sluice/hosts/h1: cores_free: out of range; expected at most cores_total");
-  EXPECT_NE(host_error(with(kHost, "192.168.7.1", "192.168.7.256")), "");
+  EXPECT_EQ(host_error(with(kHost, "192.168.7.1", "192.168.7.256")),
+            "/sluice/hosts/h1: address: not an address; got \"192.168.7.256\"; "
+            "expected one as 10.0.0.1");
   EXPECT_NE(host_error(with(kHost, "02:00", "03:00")), "");
   EXPECT_EQ(instance_error(with(kInstance, "accepts no", "accepts maybe")),
             "/sluice/instances/9: accepts: not a truth value; got \"maybe\"; expected yes or no");
