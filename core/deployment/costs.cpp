@@ -53,6 +53,10 @@ std::string escaped(std::string_view text) {
   std::string result;
   for (const char c : text) {
     const auto code = static_cast<unsigned char>(c);
+    if (code >= 0x80) {
+      result += '?';  // Some of those are line breaks to YAML.
+      continue;
+    }
     if (code < 0x20 || code == 0x7f) {
       result += {'\\', 'x', kDigits[code >> 4], kDigits[code & 15]};
       continue;

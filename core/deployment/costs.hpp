@@ -28,7 +28,7 @@ struct Costs {
 
 /// Reads such a file.
 [[nodiscard]] Result<Costs> parse_costs(std::string_view text, const std::string& file_name);
-/// The file that parse_costs() reads as `costs`.
+/// The file that parse_costs() reads as `costs`, but for what is not ASCII in the machine's name.
 [[nodiscard]] std::string costs_text(const Costs& costs);
 
 /// The entries that say nothing about `deployment`, as "functions.fuzz": services that it does not
