@@ -39,7 +39,6 @@ struct ServiceRoute {
   MaglevTable maglev;                 ///< Over `accepting`; built for InstanceChoice::kMaglev.
   /// Instances on other hosts that take new flows, each as often as its share of them.
   std::vector<Pin> remote;
-  Ppm remote_share;  ///< Of the new flows, those for `remote` although there are local ones.
 };
 
 enum class UnmatchedPolicy : std::uint8_t { kDrop, kPass };

@@ -209,7 +209,9 @@ class Worker {
 
   // Other hosts.
   void receive_tunnelled(PacketBatch& batch, Instant now) noexcept;
-  void enter_transit(Packet packet, Instant now) noexcept;
+  void enter_transit(Packet packet, const ChainVersion* chain, Instant now) noexcept;
+  void end_transit(const Packet& packet, const ChainVersion& chain, Instant now) noexcept;
+  void leave_with_its_flow(const Packet& packet, Instant now) noexcept;
   void decide_transit(const Packet& packet, Instant now) noexcept;
   void go_to_host(const Packet& packet, const ChainVersion& chain, std::uint8_t step, HostId host,
                   Instant now) noexcept;
@@ -217,10 +219,10 @@ class Worker {
                       HostId host, Instant now) noexcept;
   void put_into_tunnel(PacketBatch& batch, std::span<const Transit> transits,
                        const Encapsulator& tunnel, Instant now) noexcept;
-  [[nodiscard]] Pin pin_of_transit(const Packet& packet, std::uint8_t step) const noexcept;
+  [[nodiscard]] Pin pin_of_transit(const Packet& packet, const ChainVersion& chain,
+                                   std::uint8_t step) const noexcept;
   [[nodiscard]] Transit transit_of(const Packet& packet, const ChainVersion& chain) const noexcept;
   [[nodiscard]] Pin choose_remote(const ServiceRoute& service, const FlowKey& key) const noexcept;
-  [[nodiscard]] bool prefers_remote(const ServiceRoute& service, const FlowKey& key) const noexcept;
   [[nodiscard]] bool is_foreign(const Packet& packet) const noexcept;
   [[nodiscard]] bool is_local(Pin pin) const noexcept;
   [[nodiscard]] bool is_other_host(HostId host) const noexcept;

@@ -147,7 +147,6 @@ Pin Worker::choose(const ServiceRoute& service, const FlowKey& key, Instant now)
   if (const InstanceId own = own_inline_[index_of(service.service.id)]; own != kNoInstance) {
     return Pin{index_of(snapshot_->host), index_of(own)};
   }
-  if (prefers_remote(service, key)) return choose_remote(service, key);
   const Affinity affinity = service.service.affinity;
   if (affinity == Affinity::kSource || affinity == Affinity::kDestination) {
     return choose_by_address(service, key, now);

@@ -244,6 +244,8 @@ void Worker::take_from_worker(PacketBatch& batch, Instant now) noexcept {
   for (const Packet& packet : batch) {
     if (packet.step == kStepLeaving) {
       port_output_[packet.target].push_back(packet);
+    } else if (packet.step == kStepEnded) {
+      leave_with_its_flow(packet, now);
     } else if (packet.verdict != Verdict::kUndecided) {
       decide(packet, now);
     } else if (packet.chain != kChainNone) {

@@ -228,7 +228,7 @@ void Worker::follow(const Packet& packet, const ChainVersion& chain, Hop hop,
     drop(packet, DropReason::kRule, now);
     return;
   }
-  const Pin pin = is_foreign(packet) ? pin_of_transit(packet, hop.step)
+  const Pin pin = is_foreign(packet) ? pin_of_transit(packet, chain, hop.step)
                                      : pin_at(slot_of(packet.flow), chain, hop.step, now);
   if (pin.is_set() && !is_local(pin)) {
     go_to_host(packet, chain, hop.step, HostId{pin.host}, now);
@@ -245,7 +245,7 @@ void Worker::follow(const Packet& packet, const ChainVersion& chain, Hop hop,
 
 void Worker::copy_to(const Packet& original, const ChainVersion& chain, std::uint8_t step,
                      Instant now) noexcept {
-  const Pin pin = is_foreign(original) ? pin_of_transit(original, step)
+  const Pin pin = is_foreign(original) ? pin_of_transit(original, chain, step)
                                        : pin_at(slot_of(original.flow), chain, step, now);
   if (!pin.is_set() || spare_.empty()) {
     // No packet came to be, so none is lost in the accounts; the counter says what the service

@@ -62,20 +62,27 @@ void Worker::receive_tunnelled(PacketBatch& batch, Instant now) noexcept {
   const std::span<Packet> packets{batch.begin(), batch.size()};
   (*decapsulator_)(options_.memory, packets, std::span{errors}.first(packets.size()),
                    std::span{arrivals}.first(packets.size()));
+  const StoredTransit* before = nullptr;  // Most of a batch are of one chain.
+  const ChainVersion* chain = nullptr;
   for (std::uint32_t i = 0; i < batch.size(); ++i) {
     ++statistics_.tunnel_frames[static_cast<std::size_t>(errors[i])];
-    if (errors[i] == TunnelError::kNone) {
-      enter_transit(batch[i], now);
-    } else {
+    if (errors[i] != TunnelError::kNone) {
       drop(batch[i], reason_of(errors[i]), now);
+      continue;
     }
+    const StoredTransit& transit = *arrivals[i].transit;
+    if (before == nullptr || transit.path != before->path ||
+        transit.chain_version != before->chain_version) {
+      chain = chain_on_path(*snapshot_, transit.path, transit.chain_version);
+    }
+    before = &transit;
+    enter_transit(batch[i], chain, now);
   }
 }
 
 /// Takes a packet where its sender wants it: to an instance here, or out of a port.
-void Worker::enter_transit(Packet packet, Instant now) noexcept {
-  const StoredTransit& transit = options_.transits[packet.buffer];
-  const ChainVersion* chain = chain_on_path(*snapshot_, transit.path, transit.chain_version);
+/// `chain`: null when this host does not know it.
+void Worker::enter_transit(Packet packet, const ChainVersion* chain, Instant now) noexcept {
   packet.ingress = 0xffff;
   packet.verdict = Verdict::kUndecided;
   if (chain == nullptr || packet.step > chain->steps.size()) {
@@ -85,22 +92,46 @@ void Worker::enter_transit(Packet packet, Instant now) noexcept {
   packet.chain = chain->index;
   ++statistics_.chains[index_of(chain->chain)].entered_packets;
   if (options_.observer != nullptr) options_.observer->classified(now, {&packet, 1});
-  if (packet.step == chain->steps.size()) {
-    if (is_other_host(chain->to_host)) {
-      drop(packet, DropReason::kNoPort, now);  // Two hosts that see the chain differently.
-    } else {
-      leave(packet, chain->to, now);
-    }
+  if (!is_foreign(packet) && worker_of(packet.flow) >= options_.worker_count) {
+    drop(packet, DropReason::kFlowEnded, now);  // Never was one of ours.
     return;
   }
-  const Pin pin = pin_of_transit(packet, packet.step);
-  const ServiceId service = chain->steps[packet.step].service;
-  if (!pin.is_set() || !is_local(pin) || !is_alive(pin, service)) {
+  if (packet.step == chain->steps.size()) {
+    end_transit(packet, *chain, now);
+    return;
+  }
+  const Pin pin = pin_of_transit(packet, *chain, packet.step);
+  if (!pin.is_set() || !is_local(pin)) {
     // Who classified the flow chooses another one as soon as he knows.
     drop(packet, DropReason::kNoInstance, now);
     return;
   }
   deliver(packet, packet.step, InstanceId{pin.instance}, now);
+}
+
+/// Lets a packet leave that has its chain behind it; where its flow is ours, by the worker that has
+/// it.
+void Worker::end_transit(const Packet& packet, const ChainVersion& chain, Instant now) noexcept {
+  if (is_other_host(chain.to_host)) {
+    drop(packet, DropReason::kNoPort, now);  // Two hosts that see the chain differently.
+  } else if (is_foreign(packet)) {
+    leave(packet, chain.to, now);
+  } else if (const std::uint16_t owner = worker_of(packet.flow); owner != options_.index) {
+    Packet passed = packet;
+    passed.step = kStepEnded;
+    send_to_worker(owner, passed, now);
+  } else {
+    leave_with_its_flow(packet, now);
+  }
+}
+
+/// A packet from outside may name a flow that ended, or never was.
+void Worker::leave_with_its_flow(const Packet& packet, Instant now) noexcept {
+  if (has_its_flow(packet)) {
+    leave(packet, chain_of(packet)->to, now);
+  } else {
+    drop(packet, DropReason::kFlowEnded, now);
+  }
 }
 
 /// Does what an NF decided for a packet whose flow another host has.
@@ -113,9 +144,15 @@ void Worker::decide_transit(const Packet& packet, Instant now) noexcept {
   decide_in_chain(packet, *chain, now);
 }
 
-Pin Worker::pin_of_transit(const Packet& packet, std::uint8_t step) const noexcept {
+/// The pin that came with the packet. One to this host names a living instance of the step's
+/// service: what a peer says is no index.
+Pin Worker::pin_of_transit(const Packet& packet, const ChainVersion& chain,
+                           std::uint8_t step) const noexcept {
   const StoredTransit& transit = options_.transits[packet.buffer];
-  return step < transit.pin_count ? transit.pins[step] : Pin{};
+  const Pin pin = step < transit.pin_count ? transit.pins[step] : Pin{};
+  if (!pin.is_set() || !is_local(pin)) return pin;
+  const bool known = pin.instance < snapshot_->instances.size();
+  return known && is_alive(pin, chain.steps[step].service) ? pin : Pin{};
 }
 
 Transit Worker::transit_of(const Packet& packet, const ChainVersion& chain) const noexcept {
@@ -182,12 +219,6 @@ Pin Worker::choose_remote(const ServiceRoute& service, const FlowKey& key) const
                                    ? hash_symmetric(key, options_.flows.hash_key)
                                    : hash(key, options_.flows.hash_key);
   return service.remote[hashed % service.remote.size()];
-}
-
-/// Whether a new flow is among those that the host has no room for.
-bool Worker::prefers_remote(const ServiceRoute& service, const FlowKey& key) const noexcept {
-  if (service.remote_share.value == 0 || service.remote.empty()) return false;
-  return hash_symmetric(key, options_.flows.hash_key) % kPpmOne.value < service.remote_share.value;
 }
 
 }  // namespace sluice

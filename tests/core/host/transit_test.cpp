@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 
+#include "core/encapsulation/encapsulator.hpp"
 #include "core/encapsulation/tunnel_layout.hpp"
 #include "core/packet/headers.hpp"
 #include "tests/support/loopback_cluster.hpp"
@@ -278,6 +279,76 @@ TEST(Transit, WhatTheUnderlayHasBesidesIsRefusedAndCounted) {
   EXPECT_EQ(count(TunnelError::kTruncated) + count(TunnelError::kOldEpoch), 2u);
   EXPECT_EQ(cluster.host(1).drops(DropReason::kUnknownPeer), 1u);
   EXPECT_TRUE(cluster.deliveries(1).seen.empty());
+  cluster.expect_accounts_close();
+}
+
+/// A member that says of its packets whatever it likes.
+void forge(Cluster& cluster, FlowId flow, std::uint8_t step, Pin pin) {
+  const Encapsulator tunnel{{.local = cluster.endpoint(1),
+                             .remote = cluster.endpoint(0),
+                             .network = 42,
+                             .secret = {7, 8}}};
+  std::vector<std::byte> bytes(2048);
+  const PacketMemory memory{bytes, 2048};
+  const Frame frame = flow_frame(1);
+  std::copy(frame.begin(), frame.end(), bytes.begin() + kHeadroom);
+  Packet packet{};
+  packet.offset = kHeadroom;
+  packet.length = static_cast<std::uint16_t>(frame.size());
+  packet.flow = flow;
+  packet.step = step;
+  const Transit transit{.path = 5, .chain_version = 1, .pins = {&pin, 1}};
+  ASSERT_EQ(tunnel(memory, {&packet, 1}, {&transit, 1}), 1u);
+  const auto outer = memory.bytes(packet);
+  cluster.host(0).inject(kUnderlay, Frame{outer.begin(), outer.end()});
+}
+
+// A peer is believed who it is, but not what it says: numbers from outside never index unchecked.
+TEST(Transit, FlowNumbersThatAPeerMadeUpHarmNothing) {
+  for (const std::uint16_t worker_count : {std::uint16_t{1}, std::uint16_t{3}}) {
+    Cluster cluster{
+        {.hosts = {{{worker_count}}, {{1}}}, .services = {go_on}, .worker_count = worker_count}};
+    const Pin pin{0, index_of(cluster.host(0).instances_of(ServiceId{0})[0])};
+    std::uint32_t count = 0;
+    for (const FlowId flow :
+         {0u, 5u, 1024u, 3u * 1024u, 0x3fffffu, 0x400000u, 0xfffffffeu, kNoFlow}) {
+      for (const std::uint8_t step : {std::uint8_t{0}, std::uint8_t{1}, std::uint8_t{2},
+                                      std::uint8_t{0xfe}, std::uint8_t{0xff}}) {
+        forge(cluster, flow, step, pin);
+        ++count;
+      }
+      cluster.settle();
+    }
+    // The two flows that are of other hosts pass, at the step and behind it; none of ours exists.
+    EXPECT_EQ(cluster.sent(0).size(), 4u);
+    EXPECT_EQ(
+        cluster.host(0).drops(DropReason::kFlowEnded) + cluster.host(0).drops(DropReason::kNoChain),
+        count - 4);
+    cluster.expect_accounts_close();
+  }
+}
+
+TEST(Transit, PinsThatAPeerMadeUpHarmNothing) {
+  Cluster cluster{{.hosts = {{{1, 1}}, {{0, 0}}}, .services = {go_on, go_on}}};
+  const std::uint16_t of_next = index_of(cluster.host(0).instances_of(ServiceId{1})[0]);
+  const FlowId theirs = 1u << kFlowSlotBits;
+  for (const Pin pin :
+       {Pin{0, 255}, Pin{0, 256}, Pin{0, 0xfffe}, Pin{0, of_next}, Pin{1, 0}, Pin{9, 9}, Pin{}}) {
+    forge(cluster, theirs, 0, pin);
+  }
+  cluster.settle();
+  EXPECT_EQ(cluster.host(0).drops(DropReason::kNoInstance), 7u);
+  EXPECT_TRUE(cluster.deliveries(0).seen.empty());
+  cluster.expect_accounts_close();
+}
+
+TEST(Transit, WorkersGiveAPacketThatComesBackToTheOneWithItsFlow) {
+  Cluster cluster{{.hosts = {{{0}}, {{1}}}, .services = {go_on}, .worker_count = 3}};
+  for (std::uint16_t flow = 0; flow < 60; ++flow) {
+    cluster.host(0).inject(kIn, frames::udp({}, {.source = "10.0.0." + std::to_string(flow + 1)}));
+  }
+  cluster.settle();
+  EXPECT_EQ(cluster.sent(0).size(), 60u);
   cluster.expect_accounts_close();
 }
 
