@@ -71,12 +71,8 @@ Result<void, std::string> HostDaemon::start() {
   agent_ = std::make_unique<Agent>(agent);
   readings_ =
       std::make_unique<ReadingTable>(agent.instance_count_max, agent.chain_version_count_max);
-  std::vector<ServicePolicy> policies;
-  for (const ScaledService& service : scaled_services(*deployment_, host_)) {
-    policies.push_back({service.service, service.policy});
-  }
   autoscaler_ = std::make_unique<HostAutoscaler>(
-      std::move(policies), [this](const LoadSample&, const ScaleAction& action) {
+      policies(), [this](const LoadSample&, const ScaleAction& action) {
         carry_out(Note{
             Note::Kind::kScaleBlocked, action.service, kNoInstance, {}, to_string(action.reason)});
       });
@@ -150,7 +146,7 @@ void HostDaemon::make_workers() {
     worker.flow_storage = tables_.emplace_back(FlowTable::storage_bytes(worker.flows)).bytes();
     worker.memory = memory_->packets();
     worker.ledger = ledger_.get();
-    worker.observer = options_.capture != nullptr ? options_.capture : options_.observer;
+    worker.observer = options_.capture;
     for (std::uint16_t j = 0; j < count && count > 1; ++j) {
       worker.to_workers.push_back(worker_rings_[i][j].ring());
       worker.from_workers.push_back(worker_rings_[j][i].ring());
@@ -187,6 +183,14 @@ ProcessSupervisor::Callbacks HostDaemon::supervisor_callbacks() {
               },
           .offered = [this](const std::string& service) { return offered(service); },
           .complain = listener_.complain};
+}
+
+std::vector<ServicePolicy> HostDaemon::policies() const {
+  std::vector<ServicePolicy> policies;
+  for (const ScaledService& service : scaled_services(*agent_)) {
+    policies.push_back({service.service, service.policy});
+  }
+  return policies;
 }
 
 // --- The control thread --------------------------------------------------------------------------

@@ -22,7 +22,6 @@
 #include "backends/process/table_memory.hpp"
 #include "core/deployment/site.hpp"
 #include "core/host/agent.hpp"
-#include "core/host/observer.hpp"
 #include "core/host/worker_report.hpp"
 #include "core/packet/buffer_ledger.hpp"
 #include "scaling/host_autoscaler.hpp"
@@ -43,8 +42,7 @@ class HostDaemon {
     SiteHost site;
     DeploymentParser parse;          ///< For what apply brings.
     std::uint64_t hash_seed = 0;     ///< From the system's random source; fixed for comparisons.
-    Observer* observer = nullptr;    ///< Called by worker threads; only with one worker.
-    PortCapture* capture = nullptr;  ///< The same; takes the place of an observer.
+    PortCapture* capture = nullptr;  ///< Called by the worker's thread; only with one worker.
     SharedMemory::Pages pages = SharedMemory::Pages::kOrdinary;
   };
   /// Told what the agent notes, in order, and of other things worth a line in the log.
@@ -83,6 +81,8 @@ class HostDaemon {
   Result<void, std::string> open_ports();
   void make_workers();
   [[nodiscard]] ProcessSupervisor::Callbacks supervisor_callbacks();
+  /// Of what the host scales now.
+  [[nodiscard]] std::vector<ServicePolicy> policies() const;
   void react(int fd);
   void handle(AgentEvent event);
   void handle_events();

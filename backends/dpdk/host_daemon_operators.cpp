@@ -136,11 +136,7 @@ void HostDaemon::carry_out(const ReconfigureEnded& command) {
   const std::string name = spec().name;
   deployment_ = change.wanted.deployment;
   host_ = std::ranges::find(deployment_->hosts, name, &HostSpec::name)->id;
-  std::vector<ServicePolicy> policies;
-  for (const ScaledService& service : scaled_services(*agent_)) {
-    policies.push_back({service.service, service.policy});
-  }
-  autoscaler_->set_policies(std::move(policies));
+  autoscaler_->set_policies(policies());
   if (listener_.applied) listener_.applied(monotonic_now(), *deployment_);
   control_->answer(change.client, Json{{"ok", true}, {"deployment", deployment_->name}});
 }

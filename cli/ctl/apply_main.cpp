@@ -1,4 +1,6 @@
 // sluice-apply: changes the running hosts of this machine to another deployment file.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -33,12 +35,6 @@ struct Arguments {
 int complain(const std::string& text, int code) {
   std::fprintf(stderr, "%s\n", text.c_str());
   return code;
-}
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
 }
 
 /// Hosts that run and that the file has, or the one that is asked for.
@@ -80,11 +76,13 @@ int apply(const Arguments& arguments) {
   if (hosts.empty()) {
     std::vector<std::string> named;
     for (const HostSpec& host : deployment->hosts) named.push_back(host.name);
-    return complain("sluice apply: no such host runs with its sockets in " + arguments.run_dir +
-                        "; got " + (running.empty() ? "none" : joined(running)) + "; expected " +
-                        (arguments.host.empty() ? joined(named) : arguments.host) +
-                        ", or another --run-dir",
-                    kExitEnvironment);
+    return complain(
+        "sluice apply: no such host runs with its sockets in " + arguments.run_dir + "; got " +
+            (running.empty() ? "none" : fmt::format("{}", fmt::join(running, ", "))) +
+            "; expected " +
+            (arguments.host.empty() ? fmt::format("{}", fmt::join(named, ", ")) : arguments.host) +
+            ", or another --run-dir",
+        kExitEnvironment);
   }
   bool all = true;
   for (const std::string& host : hosts) all = apply_to(arguments, host, *text) && all;

@@ -1,4 +1,6 @@
 // sluice-ctl: an operator's hand on a running host.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -36,12 +38,6 @@ int complain(const std::string& text, int code) {
   return code;
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
 /// Fills in the host that is meant when there is only one. @return The exit code if there is none.
 int choose_host(Arguments& arguments) {
   const std::vector<std::string> running = running_hosts(arguments.run_dir);
@@ -51,14 +47,15 @@ int choose_host(Arguments& arguments) {
                     kExitEnvironment);
   }
   if (arguments.host.empty() && running.size() > 1) {
-    return complain("--host: more than one host runs; expected one of " + joined(running),
+    return complain(fmt::format("--host: more than one host runs; expected one of {}",
+                                fmt::join(running, ", ")),
                     kExitUsage);
   }
   if (arguments.host.empty()) arguments.host = running.front();
   if (std::find(running.begin(), running.end(), arguments.host) != running.end()) return kExitDone;
-  return complain(
-      "--host: no such host runs; got " + arguments.host + "; expected one of " + joined(running),
-      kExitEnvironment);
+  return complain(fmt::format("--host: no such host runs; got {}; expected one of {}",
+                              arguments.host, fmt::join(running, ", ")),
+                  kExitEnvironment);
 }
 
 /// What a host says beyond "ok", one line each.

@@ -154,16 +154,6 @@ void put(std::string& text, std::string_view key, std::uint64_t value) {
   put(text, key, std::string_view{std::to_string(value)});
 }
 
-std::string mac_text(const MacAddress& mac) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const std::uint8_t byte : mac) {
-    if (!text.empty()) text += ':';
-    text += {kDigits[byte >> 4], kDigits[byte & 15]};
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string to_text(const HostRecord& record) {
@@ -171,7 +161,7 @@ std::string to_text(const HostRecord& record) {
   put(text, "name", record.name);
   put(text, "epoch", record.epoch);
   put(text, "address", record.address.to_string());
-  put(text, "mac", mac_text(record.mac));
+  put(text, "mac", to_text(record.mac));
   put(text, "cores_total", record.cores_total);
   put(text, "cores_free", record.cores_free);
   put(text, "clock_hz", record.clock.hz);

@@ -29,4 +29,14 @@ Result<MacAddress, std::string> parse_mac(std::string_view text) {
   return address;
 }
 
+std::string to_text(const MacAddress& mac) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : mac) {
+    if (!text.empty()) text += ':';
+    text += {kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return text;
+}
+
 }  // namespace sluice
