@@ -60,3 +60,20 @@ function(sluice_test name)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
+
+# sluice_patched(PATCH FILE RESULT): the path of a copy of FILE (from the root of the tree) with PATCH (from this folder)
+# applied, at FILE's place in a folder named after the patch: for bugs that a checker must find. Linked before the library
+# that has the file as it is, the copy is taken. A patch that no longer applies fails the build.
+function(sluice_patched patch file result)
+  find_program(PATCH_PROGRAM patch REQUIRED)
+  get_filename_component(name ${patch} NAME_WE)
+  set(original ${PROJECT_SOURCE_DIR}/${file})
+  set(patched ${CMAKE_CURRENT_BINARY_DIR}/${name}/${file})
+  get_filename_component(folder ${patched} DIRECTORY)
+  file(MAKE_DIRECTORY ${folder})
+  add_custom_command(OUTPUT ${patched}
+    COMMAND ${PATCH_PROGRAM} --silent --batch --fuzz=0 --reject-file=- --output=${patched} ${original}
+      ${CMAKE_CURRENT_SOURCE_DIR}/${patch}
+    DEPENDS ${original} ${CMAKE_CURRENT_SOURCE_DIR}/${patch} VERBATIM)
+  set(${result} ${patched} PARENT_SCOPE)
+endfunction()

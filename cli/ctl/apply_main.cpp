@@ -71,17 +71,19 @@ int apply(const Arguments& arguments) {
   const auto deployment =
       parse_deployment(*text, arguments.file, built_in_functions(), reader_beside(arguments.file));
   if (!deployment) return complain(deployment.error().to_string(), kExitUsage);
-  const std::vector<std::string> running = running_hosts(arguments.run_dir);
+  std::vector<std::string> running = running_hosts(arguments.run_dir);
   const std::vector<std::string> hosts = targets(arguments, *deployment, running);
   if (hosts.empty()) {
-    std::vector<std::string> named;
-    for (const HostSpec& host : deployment->hosts) named.push_back(host.name);
+    if (running.empty()) running.emplace_back("none");
+    std::vector<std::string> wanted = {arguments.host};
+    if (arguments.host.empty()) {
+      wanted.clear();
+      for (const HostSpec& host : deployment->hosts) wanted.push_back(host.name);
+    }
     return complain(
-        "sluice apply: no such host runs with its sockets in " + arguments.run_dir + "; got " +
-            (running.empty() ? "none" : fmt::format("{}", fmt::join(running, ", "))) +
-            "; expected " +
-            (arguments.host.empty() ? fmt::format("{}", fmt::join(named, ", ")) : arguments.host) +
-            ", or another --run-dir",
+        fmt::format("sluice apply: no such host runs with its sockets in {}; got {}; "
+                    "expected {}, or another --run-dir",
+                    arguments.run_dir, fmt::join(running, ", "), fmt::join(wanted, ", ")),
         kExitEnvironment);
   }
   bool all = true;
