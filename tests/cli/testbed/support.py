@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -129,3 +130,15 @@ class Case(unittest.TestCase):
     def rows(self, metric, folder="out"):
         with open(self.folder / folder / "series.csv", newline="", encoding="utf-8") as stream:
             return [row for row in csv.DictReader(stream) if row["metric"] == metric]
+
+
+def main_with_a_real_host(programs):
+    """Runs the tests of the calling file; skips them where no host can run."""
+    reason = cannot_run()
+    if not reason and not (programs / "sluice-host").exists():
+        reason = "this build has no sluice-host"
+    if reason:
+        print(f"skipped: {reason}")
+        sys.exit(SKIPPED)
+    Case.programs = programs
+    unittest.main(module="__main__")

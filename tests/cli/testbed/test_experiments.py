@@ -14,7 +14,6 @@ import pathlib
 import struct
 import subprocess
 import sys
-import unittest
 
 import support
 
@@ -196,12 +195,4 @@ class ScaleDown(Case):
 
 if __name__ == "__main__":
     SOURCE = pathlib.Path(sys.argv.pop(1)).resolve()
-    programs = pathlib.Path(sys.argv.pop(1)).resolve()
-    reason = support.cannot_run()
-    if not reason and not (programs / "sluice-host").exists():
-        reason = "this build has no sluice-host"
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(support.SKIPPED)
-    support.Case.programs = programs
-    unittest.main()
+    support.main_with_a_real_host(pathlib.Path(sys.argv.pop(1)).resolve())

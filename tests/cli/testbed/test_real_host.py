@@ -9,7 +9,6 @@ import os
 import pathlib
 import select
 import sys
-import unittest
 
 import support
 
@@ -139,12 +138,4 @@ class RealHost(support.Case):
 
 
 if __name__ == "__main__":
-    programs = pathlib.Path(sys.argv.pop(1)).resolve()
-    reason = support.cannot_run()
-    if not reason and not (programs / "sluice-host").exists():
-        reason = "this build has no sluice-host"
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(support.SKIPPED)
-    support.Case.programs = programs
-    unittest.main()
+    support.main_with_a_real_host(pathlib.Path(sys.argv.pop(1)).resolve())
